@@ -1,0 +1,86 @@
+//! Coins: network parameters as data, and the little that parses differently.
+
+mod bitcoin;
+mod chain;
+
+pub use self::bitcoin::Bitcoin;
+pub use self::chain::{Chain, Network};
+
+use ::bitcoin::{BlockHash, OutPoint, Txid};
+
+/// What differs from coin to coin.
+///
+/// The block processor is generic over it and sees blocks only through [`BlockVisitor`]: a coin with
+/// longer headers (AuxPoW, Equihash), other transaction formats or other hash functions implements
+/// [`visit_block`](Self::visit_block) and [`visit_tx`](Self::visit_tx); nothing else changes.
+pub trait Coin: Send + Sync + 'static {
+    /// Returns the parameters of the network this instance stands for.
+    fn chain(&self) -> &'static Chain;
+
+    /// Parses a whole raw block, calling the visitor in the block's order.
+    ///
+    /// # Errors
+    /// [`ParseError`] when the bytes are not exactly one block.
+    fn visit_block<V: BlockVisitor>(&self, raw: &[u8], visitor: &mut V) -> Result<(), ParseError>;
+
+    /// Parses one raw transaction, calling the visitor's transaction methods.
+    ///
+    /// # Errors
+    /// [`ParseError`] when the bytes are not exactly one transaction.
+    fn visit_tx<V: BlockVisitor>(&self, raw: &[u8], visitor: &mut V) -> Result<(), ParseError>;
+
+    /// Returns the hash of a raw header.
+    fn header_hash(&self, header: &[u8]) -> BlockHash;
+}
+
+/// Receives the parts of a block in its order. All methods borrow from the raw bytes.
+pub trait BlockVisitor {
+    /// The header, once, first.
+    fn header(&mut self, header: HeaderFacts<'_>);
+    /// How many transactions follow.
+    fn tx_count(&mut self, count: usize) {
+        let _ = count;
+    }
+    /// An input of the current transaction. Coinbase inputs are not reported.
+    fn input(&mut self, prevout: OutPoint);
+    /// An output of the current transaction.
+    fn output(&mut self, vout: u32, value: u64, script: &[u8]);
+    /// The current transaction is complete.
+    fn tx(&mut self, tx: TxFacts);
+}
+
+/// What the processor needs of a header.
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderFacts<'a> {
+    /// The raw header as clients get it.
+    pub raw: &'a [u8],
+    /// The block's hash.
+    pub hash: BlockHash,
+    /// The hash of the block it extends.
+    pub prev_hash: BlockHash,
+    /// The merkle root it commits to.
+    pub merkle_root: [u8; 32],
+}
+
+/// What the processor needs of a transaction besides inputs and outputs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TxFacts {
+    /// Id.
+    pub txid: Txid,
+    /// Offset of its first byte in the block (0 for a lone transaction).
+    pub offset: u32,
+    /// Length in bytes, witness included.
+    pub size: u32,
+    /// Weight (BIP 141); four times the size on coins without witnesses.
+    pub weight: u64,
+}
+
+/// The bytes are no block or transaction of the coin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {what}: {reason}")]
+pub struct ParseError {
+    /// What was expected: `block` or `transaction`.
+    pub what: &'static str,
+    /// Why it is not one.
+    pub reason: String,
+}

@@ -1,0 +1,141 @@
+//! Histories, balances and statuses of scripts.
+
+use bitcoin::Txid;
+use sha2::{Digest as _, Sha256};
+
+use crate::position::{Height, TxNum};
+use crate::store::{ChainView, OutputState, ScriptOutput, StoreError};
+
+/// Numbers of the transactions that touch a script: those that pay to it and those that spend from it, ascending, distinct.
+#[must_use]
+pub fn history_tx_nums(outputs: &[ScriptOutput]) -> Vec<TxNum> {
+    let mut numbers = Vec::with_capacity(outputs.len() * 2);
+    for row in outputs {
+        numbers.push(row.output.tx_num);
+        if let OutputState::SpentBy(spender) = row.state {
+            numbers.push(spender);
+        }
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+/// Sum of a script's unspent outputs, in satoshis.
+#[must_use]
+pub fn balance(outputs: &[ScriptOutput]) -> u64 {
+    outputs
+        .iter()
+        .map(|row| match row.state {
+            OutputState::Unspent(value) => value,
+            OutputState::SpentBy(_) => 0,
+        })
+        .sum()
+}
+
+/// A confirmed transaction in a script's history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConfirmedTx {
+    /// Id.
+    pub txid: Txid,
+    /// Height of its block.
+    pub height: Height,
+}
+
+/// Resolves numbers to ids and heights.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when a number has no transaction.
+pub fn resolve(view: &dyn ChainView, numbers: &[TxNum]) -> Result<Vec<ConfirmedTx>, StoreError> {
+    let missing = |number: &TxNum| StoreError::Corrupt {
+        table: "txids",
+        what: format!("a script's history names {number:?}, which does not exist"),
+    };
+    numbers
+        .iter()
+        .map(|number| {
+            let height = view.height_of(*number).ok_or_else(|| missing(number))?;
+            let txid = view.txid(*number)?.ok_or_else(|| missing(number))?;
+            Ok(ConfirmedTx { txid, height })
+        })
+        .collect()
+}
+
+/// The running status hash of a script (protocol page "Status").
+///
+/// Confirmed entries come first, in chain order, then unconfirmed ones in the order of
+/// [`Mempool::script_txs`](crate::mempool::Mempool::script_txs).
+#[derive(Clone, Default, Debug)]
+pub struct StatusHasher {
+    hasher: Sha256,
+    entries: usize,
+}
+
+impl StatusHasher {
+    /// Adds one entry; `height` is 0 or −1 for unconfirmed transactions.
+    pub fn push(&mut self, txid: &Txid, height: i64) {
+        use std::fmt::Write as _;
+        let mut line = ArrayWriter::<96>::default();
+        // A txid has 64 digits and a height at most 20, so the line always fits.
+        let _ = write!(line, "{txid}:{height}:");
+        self.hasher.update(line.as_bytes());
+        self.entries += 1;
+    }
+
+    /// Returns the status; `None` for a script without history.
+    #[must_use]
+    pub fn finish(self) -> Option<StatusHash> {
+        (self.entries > 0).then(|| StatusHash(self.hasher.finalize().into()))
+    }
+}
+
+/// A script's status: SHA-256 of its history as text. Displayed as plain (not reversed) hex.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StatusHash([u8; 32]);
+
+impl StatusHash {
+    /// Returns the digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for StatusHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for StatusHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StatusHash({self})")
+    }
+}
+
+/// A text buffer on the stack: status lines are written by the hundred thousand.
+struct ArrayWriter<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Default for ArrayWriter<N> {
+    fn default() -> Self {
+        Self { bytes: [0; N], len: 0 }
+    }
+}
+
+impl<const N: usize> ArrayWriter<N> {
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl<const N: usize> std::fmt::Write for ArrayWriter<N> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let end = self.len + text.len();
+        self.bytes.get_mut(self.len..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
+        self.len = end;
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+pub mod block;
+mod changes;
+pub mod coin;
+mod delta;
+mod hash;
+pub mod history;
+#[cfg(feature = "memory")]
+pub mod memory;
+pub mod mempool;
+pub mod merkle;
+mod position;
+pub mod processor;
+mod source;
+mod store;
+
+pub use bitcoin;
+pub use changes::{Changes, TouchedScripts};
+pub use delta::{BlockDelta, Spend};
+pub use hash::{HashX, HashXKey, ParseScriptHashError, ScriptHash};
+pub use position::{BlockId, Height, OutputNum, TxNum};
+pub use source::{BlockSource, RawBlock, SourceError, SourceTip};
+pub use store::{
+    ChainView, Index, OutputRow, OutputState, ScriptOutput, Store, StoreError, TxPosition,
+};
