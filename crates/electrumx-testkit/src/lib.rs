@@ -6,9 +6,11 @@
 mod client;
 mod exe;
 mod http;
+mod mine;
 mod node;
 mod node_builder;
 mod ports;
+mod purse;
 mod reorg;
 mod rpc;
 mod rpc_error;
@@ -17,11 +19,13 @@ mod wait;
 
 pub use client::{ElectrumClient, Notification};
 pub use exe::{bitcoind_exe, electrum_exe, repo_root};
+pub use mine::{Content, fresh_script, kit_script};
 pub use node::Regtest;
 pub use node_builder::{Auth, Chain, RegtestBuilder};
 pub use ports::ReservedPort;
 pub use reorg::Replacement;
 pub use rpc::{NodeClient, NodeError};
 pub use rpc_error::RpcError;
+pub use rustix::process::Signal;
 pub use server::{ServerProcess, node_env};
 pub use wait::wait_until;
