@@ -100,6 +100,7 @@ impl Bitcoin {
 
     /// Returns the coin on a network.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "CHAINS lists every network")]
     pub fn new(network: Network) -> Self {
         let chain = Self::CHAINS.iter().find(|chain| chain.network == network);
         Self(chain.expect("CHAINS lists every network"))

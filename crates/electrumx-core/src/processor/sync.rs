@@ -1,0 +1,153 @@
+//! Following the node: catch-up, tip and reorgs are one loop.
+
+use super::{ProcessError, Processor};
+use crate::changes::TouchedScripts;
+use crate::coin::Coin;
+use crate::position::{BlockId, Height};
+use crate::source::BlockSource;
+use crate::store::Store;
+
+/// Watches a [`Processor::sync`] and can stop it.
+pub trait Observer {
+    /// Tells whether to stop at the next block boundary.
+    fn should_stop(&self) -> bool {
+        false
+    }
+
+    /// A block was processed.
+    fn advanced(&mut self, progress: &Progress) {
+        let _ = progress;
+    }
+
+    /// Blocks above `fork` are about to be removed, `depth` of them.
+    fn reorganised(&mut self, fork: Option<BlockId>, depth: u32) {
+        let _ = (fork, depth);
+    }
+}
+
+impl Observer for () {}
+
+/// Where a sync stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The last block processed.
+    pub tip: BlockId,
+    /// The height the node is known to have.
+    pub target: Height,
+    /// Transactions up to the tip.
+    pub tx_count: u64,
+    /// Bytes of the last block.
+    pub block_bytes: usize,
+}
+
+/// The outcome of a sync.
+#[derive(Debug)]
+pub struct Synced {
+    /// The last block, committed; `None` while the index is empty.
+    pub tip: Option<BlockId>,
+    /// Whether that is the node's tip. If not, the sync was stopped, or the node keeps changing its
+    /// mind: try again.
+    pub at_node_tip: bool,
+    /// Whether the node is behind the index on the same chain and catching up itself.
+    pub node_is_behind: bool,
+    /// Scripts touched by the blocks that came and went; empty unless
+    /// [`Processor::track_touched_scripts`] was called.
+    pub scripts: TouchedScripts,
+}
+
+impl<C: Coin, S: Store> Processor<C, S> {
+    /// Makes the index equal to the node's best chain, and commits.
+    ///
+    /// # Errors
+    /// When node or store fail. What was committed stays; call again to go on. Scripts touched up to then are reported by the next
+    /// sync that succeeds.
+    pub fn sync<B: BlockSource>(
+        &mut self,
+        source: &mut B,
+        observer: &mut impl Observer,
+    ) -> Result<Synced, ProcessError> {
+        let mut at_node_tip = false;
+        let mut node_is_behind = false;
+        while !observer.should_stop() {
+            let node = source.tip()?;
+            at_node_tip = self.tip == Some(node.id);
+            if at_node_tip {
+                break;
+            }
+            if node.syncing && self.is_ahead_of(node.id)? {
+                node_is_behind = true;
+                break;
+            }
+            let before = self.tip;
+            let fork = self.fork_point(source)?;
+            if fork != self.tip {
+                let height = fork.map_or(0, |fork| fork.height);
+                observer.reorganised(fork, self.tip.map_or(0, |tip| tip.height - height));
+                self.unwind_to(fork.map(|fork| fork.height))?;
+            }
+            self.follow(source, node.id.height, observer)?;
+            if self.tip == before {
+                break; // No progress: the node changed its chain between two answers.
+            }
+        }
+        self.view = None;
+        let scripts = self.touched.as_mut().map(std::mem::take).unwrap_or_default();
+        Ok(Synced { tip: self.tip, at_node_tip, node_is_behind, scripts })
+    }
+
+    /// Processes and commits blocks up to `target`, or until the chain no longer extends the tip.
+    fn follow<B: BlockSource>(
+        &mut self,
+        source: &mut B,
+        target: Height,
+        observer: &mut impl Observer,
+    ) -> Result<(), ProcessError> {
+        let from = self.tip.map_or(0, |tip| tip.height + 1);
+        if from > target {
+            return Ok(());
+        }
+        source.start(from, target);
+        let followed = self.follow_blocks(source, target, observer);
+        // Also after a failure: what is done is kept, and the next sync compares committed blocks.
+        self.flush()?;
+        followed
+    }
+
+    fn follow_blocks<B: BlockSource>(
+        &mut self,
+        source: &mut B,
+        target: Height,
+        observer: &mut impl Observer,
+    ) -> Result<(), ProcessError> {
+        while !observer.should_stop() {
+            let Some(block) = source.next_block()? else { break };
+            match self.advance(&block) {
+                Err(ProcessError::NotExtending { .. }) => break,
+                advanced => advanced?,
+            }
+            if let Some(tip) = self.tip {
+                observer.advanced(&Progress {
+                    tip,
+                    target,
+                    tx_count: self.tx_count(),
+                    block_bytes: block.bytes.len(),
+                });
+            }
+            if self.flush_is_due() {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_is_due(&self) -> bool {
+        self.chain.bytes() >= self.policy.pending_bytes
+            || self.chain.since().is_some_and(|since| since.elapsed() >= self.policy.interval)
+    }
+
+    /// Tells whether the node's tip is an older block of our own chain.
+    fn is_ahead_of(&mut self, node: BlockId) -> Result<bool, ProcessError> {
+        let below = self.tip.is_some_and(|tip| tip.height > node.height);
+        Ok(below && self.view()?.block_hash(node.height)? == Some(node.hash))
+    }
+}
