@@ -17,6 +17,3 @@ mod state;
 
 pub use resolver::{Resolved, Resolver};
 pub use state::{Mempool, MempoolInput, MempoolOutput, MempoolTx, UnconfirmedTx};
-
-#[cfg(test)]
-mod tests;

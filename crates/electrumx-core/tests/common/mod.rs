@@ -105,7 +105,11 @@ fn unspent(chain: &[Block]) -> BTreeMap<OutPoint, ScriptBuf> {
 }
 
 /// Builds a chain on top of the given one from recipes for each block.
-pub(crate) fn extend(mut chain: Vec<Block>, blocks: &[Vec<(u8, Vec<u8>)>], salt: u32) -> Vec<Block> {
+pub(crate) fn extend(
+    mut chain: Vec<Block>,
+    blocks: &[Vec<(u8, Vec<u8>)>],
+    salt: u32,
+) -> Vec<Block> {
     for recipes in blocks {
         chain.push(block(&chain, recipes, salt));
     }
