@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+
+mod close;
+mod config;
+mod node;
+mod peer;
+mod serve;
+mod service;
+mod stats;
+mod version;
+
+pub use close::CloseReason;
+pub use config::{HostPorts, Limits, ServiceConfig};
+pub use node::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion};
+pub use peer::{PeerInfo, Transport};
+pub use serde_json::value::RawValue;
+pub use serve::serve;
+pub use service::Service;
+pub use stats::SessionInfo;
+pub use tokio_util::sync::CancellationToken;
+pub use version::{ParseVersionError, ProtocolVersion};

@@ -1,0 +1,115 @@
+//! What the operator decides about sessions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use electrumx_core::bitcoin::BlockHash;
+
+use crate::version::ProtocolVersion;
+
+/// Settings of a [`Service`](crate::Service).
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// Hash of the chain's first block; Electrum leaves a server on another chain.
+    pub genesis_hash: BlockHash,
+    /// First element of the answer to `server.version`.
+    ///
+    /// Wallets decide by it whether to send batches: it should begin with `ElectrumX` and must not
+    /// contain `electrs`. Default: `ElectrumX-rs` and this crate's version.
+    pub server_version: String,
+    /// Text of `server.banner`. `$SERVER_VERSION`, `$SERVER_SUBVERSION`, `$DAEMON_VERSION`,
+    /// `$DAEMON_SUBVERSION` and `$DONATION_ADDRESS` are replaced. Default: one line with the server's version.
+    pub banner: String,
+    /// Answer to `server.donation_address`. Default: empty.
+    pub donation_address: String,
+    /// Public names of this server and the ports of each, for `server.features`. Default: none.
+    pub hosts: BTreeMap<String, HostPorts>,
+    /// Services as URLs (`ssl://host:port`), for `server.features`. Default: none.
+    pub services: Vec<String>,
+    /// History kept by the server in blocks, for `server.features`. Default: `None`, all of it.
+    pub pruning: Option<u32>,
+    /// Oldest version served. Default: 1.4.
+    pub protocol_min: ProtocolVersion,
+    /// Newest version served. Default: 1.6.
+    pub protocol_max: ProtocolVersion,
+    /// What a client may use up.
+    pub limits: Limits,
+}
+
+impl ServiceConfig {
+    /// Returns the defaults for a chain.
+    #[must_use]
+    pub fn new(genesis_hash: BlockHash) -> Self {
+        Self {
+            genesis_hash,
+            server_version: concat!("ElectrumX-rs ", env!("CARGO_PKG_VERSION")).into(),
+            banner: "You are connected to an $SERVER_SUBVERSION server.".into(),
+            donation_address: String::new(),
+            hosts: BTreeMap::new(),
+            services: Vec::new(),
+            pruning: None,
+            protocol_min: ProtocolVersion::V1_4,
+            protocol_max: ProtocolVersion::V1_6,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Ports a public host name is served on; `None` where it is not.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct HostPorts {
+    /// Plain TCP.
+    pub tcp: Option<u16>,
+    /// TLS.
+    pub ssl: Option<u16>,
+    /// WebSocket.
+    pub ws: Option<u16>,
+    /// WebSocket over TLS.
+    pub wss: Option<u16>,
+}
+
+/// What one client may use up. Exceeding a limit is answered with an error, never with a truncated result.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest request line in bytes. Default 8,200,000: the hex of a 4 MB transaction and its envelope.
+    pub max_line_bytes: usize,
+    /// Longest answer in bytes, a whole batch counted as one. Default 8,100,000: what Electrum accepts.
+    pub max_send_bytes: usize,
+    /// Most requests in a batch. Default 10,000; clients send up to 200.
+    pub max_batch: usize,
+    /// Most outputs, and most transactions, of a script that is served. Default 81,817: what fits into
+    /// the default `max_send_bytes` with 99 bytes for each entry, as in ElectrumX.
+    pub max_history: usize,
+    /// Most script subscriptions of a session. Default 100,000 (about 20 MB).
+    pub max_subscriptions: usize,
+    /// Unsent bytes above which a session takes no more requests. Default 1 MiB.
+    pub max_unsent_bytes: usize,
+    /// Index reads that run at the same time, over all sessions. Default 16.
+    pub max_concurrent_reads: usize,
+    /// Time for one request. Default 30 s: how long Electrum waits.
+    pub request_timeout: Duration,
+    /// Time without a complete request after which a session ends. Default 600 s; wallets ping every 5 minutes or more often.
+    pub session_timeout: Duration,
+    /// Time for a session's first request. Default 60 s.
+    pub first_request_timeout: Duration,
+    /// Time in which a client must take at least one byte of what is sent. Default 20 s.
+    pub write_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_line_bytes: 8_200_000,
+            max_send_bytes: 8_100_000,
+            max_batch: 10_000,
+            max_history: 81_817,
+            max_subscriptions: 100_000,
+            max_unsent_bytes: 1 << 20,
+            max_concurrent_reads: 16,
+            request_timeout: Duration::from_secs(30),
+            session_timeout: Duration::from_secs(600),
+            first_request_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(20),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What a session did so far: the rows of LocalRPC's `sessions`.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::peer::PeerInfo;
+use crate::version::ProtocolVersion;
+
+/// A session at one moment.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// Number of the session, counted from 1.
+    pub id: u64,
+    /// The other end.
+    pub peer: PeerInfo,
+    /// What the client called itself; empty before `server.version`.
+    pub client: String,
+    /// The version agreed upon; `None` before `server.version` (the session then speaks 1.4).
+    pub protocol: Option<ProtocolVersion>,
+    /// Whether the session is about to end.
+    pub closing: bool,
+    /// Requests answered, errors included.
+    pub requests: u64,
+    /// Requests answered with an error.
+    pub errors: u64,
+    /// Requests read and not yet answered.
+    pub pending: u64,
+    /// Transactions the client broadcast with success.
+    pub txs_sent: u64,
+    /// Script subscriptions.
+    pub subscriptions: usize,
+    /// Messages received (a batch is one).
+    pub recv_count: u64,
+    /// Bytes received.
+    pub recv_bytes: u64,
+    /// Messages sent, notifications included.
+    pub sent_count: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Time since the session began.
+    pub age: Duration,
+}
+
+/// The live counters behind a [`SessionInfo`].
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) peer: PeerInfo,
+    pub(crate) since: Instant,
+    pub(crate) identity: Mutex<Identity>,
+    pub(crate) requests: AtomicU64,
+    pub(crate) errors: AtomicU64,
+    pub(crate) pending: AtomicU64,
+    pub(crate) txs_sent: AtomicU64,
+    pub(crate) subscriptions: AtomicUsize,
+    pub(crate) recv_count: AtomicU64,
+    pub(crate) recv_bytes: AtomicU64,
+    pub(crate) sent_count: AtomicU64,
+    pub(crate) sent_bytes: AtomicU64,
+}
+
+/// What `server.version` told.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Identity {
+    pub(crate) client: String,
+    pub(crate) protocol: Option<ProtocolVersion>,
+}
+
+impl Stats {
+    pub(crate) fn new(peer: PeerInfo) -> Self {
+        Self {
+            peer,
+            since: Instant::now(),
+            identity: Mutex::default(),
+            requests: AtomicU64::default(),
+            errors: AtomicU64::default(),
+            pending: AtomicU64::default(),
+            txs_sent: AtomicU64::default(),
+            subscriptions: AtomicUsize::default(),
+            recv_count: AtomicU64::default(),
+            recv_bytes: AtomicU64::default(),
+            sent_count: AtomicU64::default(),
+            sent_bytes: AtomicU64::default(),
+        }
+    }
+
+    pub(crate) fn info(&self, id: u64, closing: bool) -> SessionInfo {
+        let Identity { client, protocol } = self.identity.lock().clone();
+        SessionInfo {
+            id,
+            peer: self.peer,
+            client,
+            protocol,
+            closing,
+            requests: self.requests.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            pending: self.pending.load(Relaxed),
+            txs_sent: self.txs_sent.load(Relaxed),
+            subscriptions: self.subscriptions.load(Relaxed),
+            recv_count: self.recv_count.load(Relaxed),
+            recv_bytes: self.recv_bytes.load(Relaxed),
+            sent_count: self.sent_count.load(Relaxed),
+            sent_bytes: self.sent_bytes.load(Relaxed),
+            age: self.since.elapsed(),
+        }
+    }
+}
