@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use tempfile::TempDir;
 
-use crate::node_builder::{Auth, RegtestBuilder};
+use crate::node_builder::{Auth, Chain, RegtestBuilder};
 use crate::ports::ReservedPort;
 use crate::rpc::NodeClient;
 use crate::{bitcoind_exe, wait_until};
@@ -20,13 +20,18 @@ use crate::{bitcoind_exe, wait_until};
 const CONFIG: &str = "\
 corepolicy=1
 permitbaremultisig=1
+permitbarepubkey=1
+permitbaredatacarrier=1
 datacarrier=1
-datacarriersize=100000
+datacarriersize=83
 acceptnonstdtxn=1
 acceptunknownwitness=1
 rejectparasites=0
 rejecttokens=0
 mempoolfullrbf=1
+spkreuse=allow
+blockmaxsize=4000000
+blockmaxweight=4000000
 ";
 
 /// A running node on regtest (or, offline, another chain). Dropping it ends it. All calls of
@@ -96,7 +101,9 @@ impl Regtest {
         };
         std::fs::create_dir_all(&datadir)?;
         let datadir = datadir.canonicalize()?;
-        std::fs::write(datadir.join("bitcoin.conf"), CONFIG)?;
+        if settings.chain == Chain::Regtest {
+            std::fs::write(datadir.join("bitcoin.conf"), CONFIG)?;
+        }
 
         let rpc = ReservedPort::new()?;
         let mut command = vec![
@@ -223,7 +230,7 @@ impl Regtest {
 
     /// The chain it is on.
     #[must_use]
-    pub const fn chain(&self) -> crate::Chain {
+    pub const fn chain(&self) -> Chain {
         self.settings.chain
     }
 

@@ -79,8 +79,9 @@ fn reorganises() {
 
 fn script(dir: &Path, text: &str) -> PathBuf {
     let path = dir.join("server");
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&path, text).expect("the folder is writable");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&path, mode).expect("the file is ours");
     path
 }
 
