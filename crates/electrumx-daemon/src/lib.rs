@@ -1,1 +1,23 @@
 #![doc = include_str!("../README.md")]
+
+mod auth;
+mod check;
+mod client;
+mod config;
+mod error;
+mod node_url;
+mod prefetcher;
+mod rpc;
+mod transport;
+
+pub use auth::Auth;
+pub use check::NodeCheck;
+pub use client::Daemon;
+pub use config::DaemonConfig;
+pub use error::DaemonError;
+pub use node_url::{NodeUrl, ParseNodeUrlError};
+pub use prefetcher::{PrefetchConfig, Prefetcher};
+pub use rpc::{
+    BlockchainInfo, EstimateMode, MempoolAccept, MempoolInfo, NetworkInfo, PackageResult,
+    RejectedTx, ZmqNotification,
+};
