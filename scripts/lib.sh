@@ -137,7 +137,10 @@ apt_pretend() {
 apt_unpack() {
 	local dir=$1 root=$2 plan deb
 	shift 2
-	plan=$(apt_in "$dir" get -s install "$@") || die "the Debian mirror has no installable: $*"
+	plan=$(apt_in "$dir" get -s install "$@") || {
+		printf '%s\n' "$plan" >&2 # it says what is in the way
+		die "the Debian mirror has no installable: $*"
+	}
 	mkdir -p "$dir/debs" "$root"
 	# "Inst NAME (VERSION ...": exactly the versions of the plan
 	plan=$(awk '$1 == "Inst" { print $2 "=" substr($3, 2) }' <<<"$plan")
@@ -156,13 +159,16 @@ write_wrapper() {
 	shift 3
 	ld=$(cd "$root" && find usr/lib usr/lib64 lib lib64 -name 'ld-linux*.so.*' 2>/dev/null | sed -n 1p) || true
 	[ -n "$ld" ] || die "no loader in the unpacked libc6"
-	libs=$(cd "$root" && find usr/lib lib -name 'libc.so.6' -printf '%h\n' 2>/dev/null | sed -n 1p) || true
+	# Before Debian 13 some libraries are in /lib, the others in /usr/lib.
+	libs=$(cd "$root" && find usr/lib lib -name '*.so*' -path '*-linux-gnu*/lib*' -prune -printf '%h\n' 2>/dev/null |
+		grep -- '-linux-gnu[^/]*$' | sort -u | sed 's|^|$root/|' | paste -s -d :) || true
+	[ -n "$libs" ] || die "no libraries in the unpacked packages"
 	{
 		echo '#!/bin/sh'
 		echo 'here=$(dirname "$(readlink -f "$0")")'
 		echo "root=\$here/${root##*/}"
 		for line; do echo "$line"; done
-		echo "exec \"\$root/$ld\" --library-path \"\$root/$libs\" \"\$root\"/$cmd \"\$@\""
+		echo "exec \"\$root/$ld\" --library-path \"$libs\" \"\$root\"/$cmd \"\$@\""
 	} >"$file"
 	chmod +x "$file"
 }

@@ -1,6 +1,6 @@
 //! A blocking Electrum client: one JSON text per line over TCP.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ pub struct ElectrumClient {
     buffer: Vec<u8>,
     next_id: u64,
     notifications: VecDeque<Notification>,
+    /// Answers which came before they were asked for, by id.
+    early: HashMap<u64, Value>,
     /// How long a call waits for its answer; 30 s at first.
     pub timeout: Duration,
 }
@@ -43,6 +45,7 @@ impl ElectrumClient {
             buffer: Vec::new(),
             next_id: 0,
             notifications: VecDeque::new(),
+            early: HashMap::new(),
             timeout: Duration::from_secs(30),
         })
     }
@@ -79,25 +82,34 @@ impl ElectrumClient {
         Ok(id)
     }
 
-    /// Waits for the answer to the request `id`; answers have to be taken in the order they come.
+    /// Waits for the answer to the request `id`; those to other requests are kept for their turn.
     ///
     /// # Errors
     /// The server's error, or that no answer came in time.
     pub fn receive(&mut self, id: u64) -> Result<Value, RpcError> {
         let deadline = Instant::now() + self.timeout;
         loop {
-            let mut message = self.read_message(deadline)?;
-            if self.keep_notification(&message) {
-                continue;
+            if let Some(mut answer) = self.early.remove(&id) {
+                return match RpcError::from_response(&answer) {
+                    Some(error) => Err(error),
+                    None => Ok(answer["result"].take()),
+                };
             }
-            if message.get("id") != Some(&json!(id)) {
-                return Err(RpcError::Transport(format!("unexpected answer: {message}")));
-            }
-            return match RpcError::from_response(&message) {
-                Some(error) => Err(error),
-                None => Ok(message["result"].take()),
-            };
+            let message = self.read_message(deadline)?;
+            self.keep(message)?;
         }
+    }
+
+    /// Puts a notification or an answer where it will be looked for.
+    fn keep(&mut self, message: Value) -> Result<(), RpcError> {
+        if self.keep_notification(&message) {
+            return Ok(());
+        }
+        match message["id"].as_u64().filter(|id| *id < self.next_id) {
+            Some(id) => drop(self.early.insert(id, message)),
+            None => return Err(RpcError::Transport(format!("unexpected message: {message}"))),
+        }
+        Ok(())
     }
 
     /// Several calls in one JSON-RPC batch; the answers in the order of the calls.
@@ -173,10 +185,7 @@ impl ElectrumClient {
                 return self.notifications.remove(at).ok_or_else(|| RpcError::transport("gone"));
             }
             match self.read_message(deadline) {
-                Ok(message) if self.keep_notification(&message) => {}
-                Ok(message) => {
-                    return Err(RpcError::Transport(format!("unexpected answer: {message}")));
-                }
+                Ok(message) => self.keep(message)?,
                 Err(error) => {
                     let seen = &self.notifications;
                     return Err(RpcError::Transport(format!(
@@ -191,7 +200,9 @@ impl ElectrumClient {
     pub fn drain_notifications(&mut self) -> Vec<Notification> {
         let soon = Instant::now() + Duration::from_millis(5);
         while let Ok(message) = self.read_message(soon) {
-            self.keep_notification(&message);
+            if self.keep(message).is_err() {
+                break;
+            }
         }
         self.notifications.drain(..).collect()
     }

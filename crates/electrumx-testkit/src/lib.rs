@@ -36,7 +36,10 @@ pub use node::Regtest;
 pub use node_builder::{Auth, Chain, RegtestBuilder};
 pub use pool::{Unconfirmed, electrum_status};
 pub use ports::ReservedPort;
-pub use real_data::{BlockFile, RealChain, SingleBlock, TruthLine, data_dir, single_blocks};
+pub use real_data::{
+    BlockFile, CoinBlock, RealChain, SingleBlock, TruthLine, coin_blocks, data_dir,
+    real_data_or_note, single_blocks,
+};
 pub use reorg::Replacement;
 pub use rpc::{NodeClient, NodeError};
 pub use rpc_error::RpcError;
@@ -46,3 +49,9 @@ pub use server::{ServerProcess, node_env};
 pub use traffic::Traffic;
 pub use truth::{Place, Truth, Utxo, is_indexed, scripthash_hex};
 pub use wait::wait_until;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;

@@ -112,7 +112,7 @@ impl Regtest {
             format!("-rpcport={}", rpc.port()),
         ];
         let usual = "-server=1 -rpcbind=127.0.0.1 -rpcallowip=127.0.0.1 -rest=1 -printtoconsole=0 \
-            -connect=0 -dnsseed=0 -natpmp=0 -fallbackfee=0.0001 -dbcache=64 -rpcthreads=4 \
+            -connect=0 -dnsseed=0 -fallbackfee=0.0001 -dbcache=64 -rpcthreads=4 \
             -rpcworkqueue=256";
         command.extend(usual.split_whitespace().map(str::to_owned));
         if let Auth::UserPass(user, password) = &settings.auth {

@@ -1,7 +1,7 @@
 //! Blocks of real chains, from a folder beside the checkout.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +20,22 @@ pub fn data_dir() -> Option<PathBuf> {
     let root = repo_root();
     let dir = root.parent()?.join("shared/data");
     dir.is_dir().then_some(dir)
+}
+
+/// Whether a test of real chain data can run: `false`, after a line on stderr that no test runner swallows, if
+/// this is a clone without the data.
+///
+/// # Errors
+/// In CI (`CI=true`), where a test that did not run would go unnoticed.
+pub fn real_data_or_note(test: &str) -> Result<bool> {
+    if data_dir().is_some() {
+        return Ok(true);
+    }
+    let why = "no real chain data: ELECTRUMX_DATA_DIR is not set and ../shared/data is not there";
+    ensure!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot run: {why}");
+    // Not a print macro: the test runner would keep the line of a test that passes to itself.
+    writeln!(std::io::stderr(), "\nNOT RUN: {test}: {why}")?;
+    Ok(false)
 }
 
 /// The first blocks of a real chain.
@@ -177,6 +193,47 @@ pub fn single_blocks() -> Result<Vec<SingleBlock>> {
     let mut blocks: Vec<SingleBlock> = serde_json::from_reader(BufReader::new(list))?;
     for block in &mut blocks {
         block.folder.clone_from(&folder);
+    }
+    Ok(blocks)
+}
+
+/// A block of some coin.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CoinBlock {
+    /// The coin's name.
+    pub coin: String,
+    /// Its height.
+    pub height: u32,
+    /// Its hash.
+    pub hash: String,
+    /// The merkle root in its header.
+    pub merkle_root: String,
+    /// The ids of its transactions, as the coin's node gave them.
+    pub txids: Vec<String>,
+    /// `standard`: an 80-byte header and Bitcoin's transaction format; `tx_time` and `other` differ.
+    pub layout: String,
+    /// Bytes after the last transaction.
+    pub trailing_bytes: usize,
+    /// Whether its hash is that of Bitcoin over its first 80 bytes.
+    pub hash_is_sha256d_of_80: bool,
+    /// The block, in hex.
+    pub raw: String,
+}
+
+/// One block each of many coins; none if there is no data folder.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn coin_blocks() -> Result<Vec<CoinBlock>> {
+    #[derive(Deserialize)]
+    struct File {
+        blocks: Vec<CoinBlock>,
+    }
+    let Some(data) = data_dir() else { return Ok(Vec::new()) };
+    let mut blocks = Vec::new();
+    for name in ["coin-blocks.json.zst", "coin-blocks-rest.json.zst"] {
+        let file: File = serde_json::from_slice(&unzstd(&data.join("coin-blocks").join(name))?)?;
+        blocks.extend(file.blocks);
     }
     Ok(blocks)
 }

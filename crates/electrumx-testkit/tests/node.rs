@@ -123,6 +123,9 @@ fn client_sorts_answers_and_notifications() {
         lines.next().unwrap().unwrap();
         send("[{\"id\":3,\"result\":3},{\"id\":2,\"error\":{\"code\":1,\"message\":\"x\"}}]\n");
         send(&format!("{}\n", notify.replace('N', "two")));
+        lines.next().unwrap().unwrap();
+        lines.next().unwrap().unwrap();
+        send("{\"id\":5,\"result\":\"later\"}\n{\"id\":4,\"result\":\"sooner\"}\n");
     });
     let mut client = ElectrumClient::connect(addr).unwrap();
     assert_eq!(client.call("a", json!([])), Ok(json!(5)));
@@ -134,6 +137,9 @@ fn client_sorts_answers_and_notifications() {
     let two = client.wait_notification(wait, |n| n.params[0] == "two").unwrap();
     assert_eq!(two.method, "a.subscribe");
     assert_eq!(client.drain_notifications().len(), 1);
+    let (sooner, later) = (client.send("e", json!([])).unwrap(), client.send("f", json!([])));
+    assert_eq!(client.receive(sooner), Ok(json!("sooner")));
+    assert_eq!(client.receive(later.unwrap()), Ok(json!("later")));
     peer.join().unwrap();
     assert!(client.closed_within(wait));
     assert!(matches!(client.receive(9), Err(RpcError::Transport(_))));

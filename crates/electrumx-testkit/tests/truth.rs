@@ -1,11 +1,13 @@
 //! The coins of every script type, and the naive index against the node's own accounts.
 #![allow(clippy::unwrap_used, reason = "the helpers here are test code too")]
 
+use std::time::Duration;
+
 use bitcoin::consensus::encode::deserialize;
 use bitcoin::{Amount, Block, OutPoint, ScriptBuf};
 use electrumx_testkit::{
-    Chain, Coins, Content, NodeClient, RealChain, Regtest, Replacement, ScriptKind, Traffic, Truth,
-    is_indexed, scripthash_hex, single_blocks,
+    Chain, Coins, Content, Life, NodeClient, RealChain, Regtest, Replacement, ScriptKind, Traffic,
+    Truth, is_indexed, life, scripthash_hex, single_blocks,
 };
 use serde_json::json;
 
@@ -181,4 +183,27 @@ fn real_chain_agrees() {
         assert_eq!(block.block_hash().to_string(), single.hash);
         assert_eq!(block.txdata.len(), single.txs);
     }
+}
+
+#[test]
+fn life_goes_on() {
+    let node = Regtest::start().unwrap();
+    let settings = Life {
+        interval: Duration::from_millis(50),
+        payments: 4,
+        reorg_every: 3,
+        ..Life::default()
+    };
+    let watch = node.client();
+    let mut first = None;
+    life(&node, &settings, || {
+        let height = watch.block_count().unwrap();
+        height >= 112 && height > *first.get_or_insert(height) + 12
+    })
+    .unwrap();
+    let mut truth = Truth::default();
+    truth.scan_mempool(&node).unwrap();
+    check_against_node(&truth, &node);
+    let spends: usize = truth.blocks().iter().map(|block| block.txdata.len() - 1).sum();
+    assert!(spends > 20, "only {spends}");
 }
