@@ -3,6 +3,8 @@
 pub mod block;
 mod changes;
 pub mod coin;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod delta;
 mod hash;
 pub mod history;

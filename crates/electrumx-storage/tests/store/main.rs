@@ -1,0 +1,4 @@
+//! Tests of the store as its users see it.
+
+mod common;
+mod conformance;
