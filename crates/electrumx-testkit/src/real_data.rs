@@ -206,14 +206,12 @@ pub struct CoinBlock {
     pub height: u32,
     /// Its hash.
     pub hash: String,
-    /// The merkle root in its header.
-    pub merkle_root: String,
     /// The ids of its transactions, as the coin's node gave them.
     pub txids: Vec<String>,
     /// `standard`: an 80-byte header and Bitcoin's transaction format; `tx_time` and `other` differ.
     pub layout: String,
-    /// Bytes after the last transaction.
-    pub trailing_bytes: usize,
+    /// Bytes after the last transaction; not known of blocks with other layouts.
+    pub trailing_bytes: Option<usize>,
     /// Whether its hash is that of Bitcoin over its first 80 bytes.
     pub hash_is_sha256d_of_80: bool,
     /// The block, in hex.
