@@ -12,8 +12,10 @@
 //! - A script is reported as touched whenever its [`script_txs`](Mempool::script_txs) changed, be it
 //!   only by a height (−1 turns 0 when the last unconfirmed parent confirms).
 
+mod histogram;
 mod resolver;
 mod state;
 
+pub use histogram::{FeeBin, fee_histogram};
 pub use resolver::{Resolved, Resolver};
 pub use state::{Mempool, MempoolInput, MempoolOutput, MempoolTx, UnconfirmedTx};
