@@ -2,10 +2,23 @@
 
 mod close;
 mod config;
+mod error;
+mod fees;
+mod frame;
+mod handlers;
+mod header_merkle;
+mod hub;
+mod json;
+mod jsonrpc;
 mod node;
+mod outlet;
+mod params;
 mod peer;
+mod reader;
+mod script;
 mod serve;
 mod service;
+mod session;
 mod stats;
 mod version;
 

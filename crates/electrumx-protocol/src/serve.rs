@@ -1,18 +1,35 @@
 //! One session: bytes in, bytes out.
 
+use std::future::Future;
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadHalf, WriteHalf};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::close::CloseReason;
+use crate::error::RpcError;
+use crate::frame::{Lines, TooLong};
+use crate::hub::Member;
+use crate::jsonrpc::NULL_ID;
 use crate::node::Node;
+use crate::outlet::Outlet;
 use crate::peer::PeerInfo;
 use crate::service::Service;
+use crate::session::Session;
+
+/// Time to send what is left when the server stops or the operator ends a session.
+const PARTING_TIME: Duration = Duration::from_secs(1);
 
 /// Serves one client over a stream of newline-terminated JSON-RPC until either side ends it.
 ///
-/// The stream is shut down when the function returns. It may be dropped at any time.
+/// Requests are answered in order. While more than
+/// [`max_unsent_bytes`](crate::Limits::max_unsent_bytes) wait for the client to take them, nothing more is read from it.
+/// The stream is shut down when the function returns. The future may be dropped at any time; the session is gone then.
 pub async fn serve<N, S>(
     service: Arc<Service<N>>,
     stream: S,
@@ -23,7 +40,135 @@ where
     N: Node,
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
-    let _ = (service, stream, peer);
-    shutdown.cancelled().await;
-    CloseReason::Shutdown
+    let limits = &service.config.limits;
+    let (input, output) = tokio::io::split(stream);
+    let member = service.hub.join(peer, &shutdown);
+    let mut connection = Connection {
+        input,
+        lines: Lines::new(limits.max_line_bytes),
+        outlet: Outlet::new(output, limits.write_timeout),
+        idle_at: Instant::now() + limits.first_request_timeout,
+        session_timeout: limits.session_timeout,
+        max_unsent: limits.max_unsent_bytes,
+        member: Arc::clone(&member),
+        session: Session::new(service, member),
+    };
+    let reason = connection.run().await;
+    connection.part(reason).await;
+    reason
+}
+
+struct Connection<N: Node, S> {
+    input: ReadHalf<S>,
+    lines: Lines,
+    outlet: Outlet<WriteHalf<S>>,
+    idle_at: Instant,
+    session_timeout: Duration,
+    max_unsent: usize,
+    member: Arc<Member>,
+    session: Session<N>,
+}
+
+impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
+    async fn run(&mut self) -> CloseReason {
+        loop {
+            if let Err(reason) = self.work().await {
+                return reason;
+            }
+            if let Err(reason) = self.wait().await {
+                return reason;
+            }
+        }
+    }
+
+    /// Answers what came and tells what is to be told, until there is nothing left or too much unsent.
+    async fn work(&mut self) -> Result<(), CloseReason> {
+        let mut answer = Vec::new();
+        while self.outlet.len() < self.max_unsent {
+            let (unsent, limit) = self.outlet.buffer(self.max_unsent);
+            let told = self.session.notifications(unsent, limit);
+            self.member.stats.sent_count.fetch_add(told, Relaxed);
+            let line = match self.lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(()),
+                Err(TooLong) => {
+                    let error = RpcError::InvalidRequest("request too long".into());
+                    self.session.refuse(error, NULL_ID, &mut answer);
+                    answer.push(b'\n');
+                    self.outlet.send(&mut answer);
+                    return Err(CloseReason::TooLong);
+                }
+            };
+            self.idle_at = Instant::now() + self.session_timeout;
+            let stats = &self.member.stats;
+            stats.recv_count.fetch_add(1, Relaxed);
+            stats.pending.store(1, Relaxed);
+            let answered = self.session.answer(&line, &mut answer);
+            drive(answered, &mut self.outlet, &self.member).await?;
+            stats.pending.store(0, Relaxed);
+            stats.sent_count.fetch_add(u64::from(!answer.is_empty()), Relaxed);
+            self.outlet.send(&mut answer);
+            if let Some(reason) = self.session.ending {
+                return Err(reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the client to send or to take something, or for something to tell it.
+    async fn wait(&mut self) -> Result<(), CloseReason> {
+        let Self { input, lines, outlet, member, session, .. } = self;
+        let room = outlet.len() < self.max_unsent;
+        tokio::select! {
+            biased;
+            () = member.token.cancelled() => Err(member.close_reason()),
+            sent = outlet.progress(&member.stats.sent_bytes), if outlet.pending() => sent,
+            read = input.read_buf(lines.space()), if room => match read {
+                Ok(0) | Err(_) => Err(CloseReason::ClientLeft),
+                Ok(count) => {
+                    member.stats.recv_bytes.fetch_add(count as u64, Relaxed);
+                    Ok(())
+                }
+            },
+            () = session.notified(), if room => Ok(()),
+            () = sleep_until(self.idle_at) => Err(CloseReason::Idle),
+        }
+    }
+
+    /// Sends what is left and closes the stream.
+    async fn part(&mut self, reason: CloseReason) {
+        let patience = match reason {
+            CloseReason::ClientLeft | CloseReason::NotReading => return,
+            CloseReason::TooLong | CloseReason::UnsupportedVersion => self.outlet.patience(),
+            _ => PARTING_TIME,
+        };
+        let farewell = async {
+            while self.outlet.pending() {
+                self.outlet
+                    .progress(&self.member.stats.sent_bytes)
+                    .await
+                    .map_err(|_| io::ErrorKind::Other)?;
+            }
+            self.outlet.shutdown().await
+        };
+        // Whether the client takes it or not: it ends here.
+        let _ = timeout(patience, farewell).await;
+    }
+}
+
+/// Runs a request, and meanwhile sends what earlier ones left.
+async fn drive<W: AsyncWrite + Unpin>(
+    request: impl Future<Output = ()>,
+    outlet: &mut Outlet<W>,
+    member: &Member,
+) -> Result<(), CloseReason> {
+    let mut request = pin!(request);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut request => return Ok(()),
+            () = member.token.cancelled() => return Err(member.close_reason()),
+            sent = outlet.progress(&member.stats.sent_bytes), if outlet.pending() => sent?,
+        }
+    }
 }

@@ -1,23 +1,47 @@
 //! What all sessions share.
 
+use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use electrumx_core::mempool::Mempool;
-use electrumx_core::{Changes, Index, StoreError};
+use electrumx_core::{ChainView, Changes, HashX, Index, StoreError};
 use parking_lot::RwLock;
 
+use crate::close::CloseReason;
 use crate::config::ServiceConfig;
-use crate::node::Node;
+use crate::error::RpcError;
+use crate::fees::Fees;
+use crate::handlers;
+use crate::hub::{Hub, Posted, TipHeader};
+use crate::json;
+use crate::node::{Node, NodeError};
+use crate::reader::Reader;
+use crate::script::ScriptMempool;
 use crate::stats::SessionInfo;
 
+/// Scripts whose statuses are computed from one snapshot when notifying: bounds how long it is open.
+const NOTIFY_CHUNK: usize = 256;
+
 /// The Electrum service: index, mempool view and node, and the sessions that are served from them.
-#[derive(Debug)]
+///
+/// Give each connection to [`serve`](crate::serve), and tell of each change by [`notify`](Self::notify).
 pub struct Service<N> {
-    node: Arc<N>,
+    pub(crate) node: Arc<N>,
+    pub(crate) config: ServiceConfig,
+    /// The answer to `server.features`.
+    pub(crate) features: Vec<u8>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) fees: Fees,
+    pub(crate) hub: Hub,
+    /// Held while notifying, so that rounds follow one another.
+    round: tokio::sync::Mutex<()>,
 }
 
 impl<N: Node> Service<N> {
     /// Creates the service.
+    ///
+    /// The tip of the index is what clients are told until the first [`notify`](Self::notify).
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -27,8 +51,21 @@ impl<N: Node> Service<N> {
         node: Arc<N>,
         config: ServiceConfig,
     ) -> Result<Self, StoreError> {
-        let _ = (index, mempool, config);
-        Ok(Self { node })
+        let reader = Arc::new(Reader::new(index, mempool, &config.limits));
+        let view = reader.view()?;
+        let tip = match view.tip() {
+            Some(tip) => tip_header(&*view, tip)?.map(Arc::new),
+            None => None,
+        };
+        Ok(Self {
+            node,
+            features: handlers::server::features(&config),
+            config,
+            reader,
+            fees: Fees::default(),
+            hub: Hub::new(tip),
+            round: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Tells subscribed sessions what changed.
@@ -36,35 +73,147 @@ impl<N: Node> Service<N> {
     /// Call it after every change, once index **and** mempool view hold it: also after the first catch-up, after a
     /// broadcast was accepted, and after a reorg. Calls are carried out one after another. It never waits for a client.
     ///
+    /// The tip is announced if the index still has it, then the status of every touched script that anyone subscribed to
+    /// is computed, once, from the index's present state, which may already be a later one than `changes` speaks of.
+    ///
     /// # Errors
     /// When the index cannot be read; call again with the same changes to make up for it.
     pub async fn notify(&self, changes: Changes) -> Result<(), StoreError> {
-        let _ = (changes, &self.node);
-        std::future::ready(()).await;
+        let _round = self.round.lock().await;
+        self.announce_tip(&changes).await?;
+        let scripts = self.hub.subscribed(&changes.scripts);
+        for chunk in scripts.chunks(NOTIFY_CHUNK) {
+            let chunk = chunk.to_vec();
+            let statuses = self.blocking(move |reader| statuses(reader, chunk)).await?;
+            for (hashx, posted) in statuses {
+                match posted {
+                    Some(posted) => self.hub.post(hashx, posted),
+                    None => self.hub.close_subscribers(&hashx, CloseReason::HistoryTooLarge),
+                }
+            }
+        }
         Ok(())
+    }
+
+    async fn announce_tip(&self, changes: &Changes) -> Result<(), StoreError> {
+        let tip = changes.tip;
+        let told = self.hub.tip().borrow().as_ref().map(|told| told.id);
+        if told == Some(tip) {
+            return Ok(());
+        }
+        let header = self.blocking(move |reader| tip_header(&*reader.view()?, tip)).await?;
+        // A tip that is gone was reorganised away meanwhile; the reorg's own round announces the new one.
+        if let Some(header) = header {
+            self.fees.tip_changed();
+            self.hub.set_tip(Arc::new(header));
+        }
+        Ok(())
+    }
+
+    /// Runs a read for the server itself: outside the clients' share of the pool and without time limit.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || read(&reader)).await.unwrap_or_else(|error| {
+            Err(StoreError::Backend { action: "read for notifications", source: error.into() })
+        })
+    }
+
+    /// Waits for the node, but not for ever.
+    pub(crate) async fn ask<T>(
+        &self,
+        call: impl Future<Output = Result<T, NodeError>>,
+    ) -> Result<T, NodeError> {
+        let limit = self.config.limits.request_timeout;
+        tokio::time::timeout(limit, call)
+            .await
+            .unwrap_or_else(|_| Err(NodeError::Unavailable("it does not answer".into())))
     }
 
     /// Returns the sessions, oldest first.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        Vec::new()
+        self.hub.infos()
     }
 
     /// Returns how many sessions there are.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        0
+        self.hub.len()
     }
 
     /// Returns how many script subscriptions all sessions have together.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
-        0
+        self.hub.infos().iter().map(|session| session.subscriptions).sum()
     }
 
     /// Ends a session; `false` when there is none of this number.
     pub fn disconnect(&self, id: u64) -> bool {
-        let _ = id;
-        false
+        let member = self.hub.member(id);
+        if let Some(member) = &member {
+            member.close(CloseReason::Disconnected);
+        }
+        member.is_some()
     }
+
+    /// Returns the settings.
+    #[must_use]
+    pub fn config(&self) -> &ServiceConfig {
+        &self.config
+    }
+}
+
+impl<N> fmt::Debug for Service<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("sessions", &self.hub.len()).finish_non_exhaustive()
+    }
+}
+
+impl RpcError {
+    /// The error for a server that has nothing indexed yet.
+    pub(crate) fn no_blocks() -> Self {
+        Self::bad_request("the server has no blocks yet")
+    }
+}
+
+/// Renders the header of `tip`; `None` when it is not in the chain.
+fn tip_header(
+    view: &dyn ChainView,
+    tip: electrumx_core::BlockId,
+) -> Result<Option<TipHeader>, StoreError> {
+    if view.block_hash(tip.height)? != Some(tip.hash) {
+        return Ok(None);
+    }
+    let (mut raw, mut lengths) = (Vec::new(), Vec::new());
+    view.headers(tip.height, 1, &mut raw, &mut lengths)?;
+    let mut header = b"{\"hex\":".to_vec();
+    json::hex(&mut header, &raw);
+    header.extend_from_slice(b",\"height\":");
+    json::integer(&mut header, tip.height);
+    header.push(b'}');
+    Ok(Some(TipHeader { id: tip, json: header }))
+}
+
+/// Computes statuses from one snapshot; `None` for a history that is too large.
+fn statuses(
+    reader: &Reader,
+    scripts: Vec<HashX>,
+) -> Result<Vec<(HashX, Option<Posted>)>, StoreError> {
+    let snapshot = reader.snapshot(|mempool, view| {
+        let collect = |hashx: &HashX| ScriptMempool::collect(mempool, view, hashx);
+        scripts.iter().map(collect).collect::<Result<Vec<_>, _>>()
+    })?;
+    let mut statuses = Vec::with_capacity(scripts.len());
+    for (hashx, unconfirmed) in scripts.into_iter().zip(snapshot.unconfirmed) {
+        let posted = match reader.status(&*snapshot.view, &hashx, &unconfirmed.txs) {
+            Ok(status) => Some(Posted { stamp: snapshot.stamp, status }),
+            Err(StoreError::TooMany { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        statuses.push((hashx, posted));
+    }
+    Ok(statuses)
 }

@@ -1,4 +1,4 @@
-//! What a session did so far: the rows of LocalRPC's `sessions`.
+//! What a session did so far: the rows of `LocalRPC`'s `sessions`.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};

@@ -1,0 +1,68 @@
+//! `mempool.*`.
+
+use std::time::Duration;
+
+use electrumx_core::mempool::fee_histogram as histogram_of;
+
+use super::read;
+use crate::error::RpcError;
+use crate::json;
+use crate::node::Node;
+use crate::params::Params;
+use crate::session::Session;
+
+/// How long a histogram is good for. Scanning a full mempool takes some milliseconds.
+const HISTOGRAM_LIFETIME: Duration = Duration::from_secs(10);
+/// Mempools of up to this many transactions are scanned each time.
+const SMALL_MEMPOOL: usize = 1000;
+
+/// `mempool.get_fee_histogram()`.
+pub(super) async fn fee_histogram<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    params.none()?;
+    let service = &session.service;
+    let small = service.reader.mempool().read().len() <= SMALL_MEMPOOL;
+    if !small && let Some(histogram) = service.fees.histogram.fresh(HISTOGRAM_LIFETIME) {
+        out.extend_from_slice(&histogram);
+        return Ok(());
+    }
+    let start = out.len();
+    read(session, out, |reader, out| {
+        let histogram = histogram_of(&reader.mempool().read());
+        json::array(out, histogram, |out, bin| {
+            out.push(b'[');
+            json::rate(out, bin.rate());
+            out.push(b',');
+            json::integer(out, bin.vsize);
+            out.push(b']');
+        });
+        Ok(())
+    })
+    .await?;
+    if !small {
+        service.fees.histogram.set(out[start..].to_vec());
+    }
+    Ok(())
+}
+
+/// `mempool.get_info()`.
+pub(super) async fn info<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    params.none()?;
+    let service = &session.service;
+    let info = service.fees.mempool_info.get(service.ask(service.node.mempool_info())).await?;
+    out.extend_from_slice(b"{\"mempoolminfee\":");
+    json::rate(out, info.mempool_min_fee);
+    out.extend_from_slice(b",\"minrelaytxfee\":");
+    json::rate(out, info.min_relay_tx_fee);
+    out.extend_from_slice(b",\"incrementalrelayfee\":");
+    json::rate(out, info.incremental_relay_fee);
+    out.push(b'}');
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! `server.*`.
+
+use serde_json::json;
+
+use crate::close::CloseReason;
+use crate::config::ServiceConfig;
+use crate::error::RpcError;
+use crate::json;
+use crate::node::{Node, NodeVersion};
+use crate::params::{Arg, Params};
+use crate::session::Session;
+use crate::version::ProtocolVersion;
+
+/// How much of a client's name is kept, in characters.
+const CLIENT_NAME_CHARS: usize = 100;
+
+/// `server.add_peer(features)`: peers are not looked for.
+pub(super) fn add_peer(params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
+    let ([features], []) = params.read(["features"], [])?;
+    if !features.is_object() {
+        return Err(features.wrong("should be an object"));
+    }
+    out.extend_from_slice(b"false");
+    Ok(())
+}
+
+/// `server.banner()`.
+pub(super) async fn banner<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    params.none()?;
+    let config = &session.service.config;
+    let mut banner = config.banner.clone();
+    if banner.contains("$DAEMON_") {
+        // An error would make Electrum leave the server.
+        let version = session.service.ask(session.service.node.version()).await;
+        let unknown = || NodeVersion { number: "unknown".into(), subversion: "unknown".into() };
+        let version = version.unwrap_or_else(|_| unknown());
+        banner = banner
+            .replace("$DAEMON_VERSION", &version.number)
+            .replace("$DAEMON_SUBVERSION", &version.subversion);
+    }
+    let number = config.server_version.rsplit(' ').next().unwrap_or_default();
+    let banner = banner
+        .replace("$SERVER_VERSION", number)
+        .replace("$SERVER_SUBVERSION", &config.server_version)
+        .replace("$DONATION_ADDRESS", &config.donation_address);
+    json::string(out, &banner);
+    Ok(())
+}
+
+/// `server.donation_address()`.
+pub(super) fn donation_address<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    params.none()?;
+    json::string(out, &session.service.config.donation_address);
+    Ok(())
+}
+
+/// Renders the answer to `server.features`.
+pub(crate) fn features(config: &ServiceConfig) -> Vec<u8> {
+    let hosts = config.hosts.iter().map(|(host, ports)| {
+        let ports = [
+            ("tcp_port", ports.tcp),
+            ("ssl_port", ports.ssl),
+            ("ws_port", ports.ws),
+            ("wss_port", ports.wss),
+        ];
+        let ports =
+            ports.into_iter().filter_map(|(name, port)| Some((name.to_owned(), port?.into())));
+        (host.clone(), serde_json::Value::Object(ports.collect()))
+    });
+    let features = json!({
+        "genesis_hash": config.genesis_hash.to_string(),
+        "hosts": serde_json::Value::Object(hosts.collect()),
+        "protocol_min": config.protocol_min.to_string(),
+        "protocol_max": config.protocol_max.to_string(),
+        "pruning": config.pruning,
+        "server_version": config.server_version,
+        "hash_function": "sha256",
+        "services": config.services,
+    });
+    features.to_string().into_bytes()
+}
+
+/// `server.features()`.
+pub(super) fn features_of<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    params.none()?;
+    out.extend_from_slice(&session.service.features);
+    Ok(())
+}
+
+/// `server.peers.subscribe()`: peers are not looked for.
+pub(super) fn peers(params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
+    params.none()?;
+    out.extend_from_slice(b"[]");
+    Ok(())
+}
+
+/// `server.ping()`. The arguments are those of 1.7; they mean nothing yet.
+pub(super) fn ping(params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
+    let ([], [_, _]) = params.read([], ["pong_len", "data"])?;
+    out.extend_from_slice(b"null");
+    Ok(())
+}
+
+/// `server.version(client_name="", protocol_version="1.4")`.
+///
+/// Only the first call counts. A later one is answered with the same pair: Cake Wallet calls it as a health check.
+pub(super) fn version<N: Node>(
+    session: &mut Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    let ([], [client_name, wanted]) = params.read_known([], ["client_name", "protocol_version"])?;
+    let config = &session.service.config;
+    let agreed = match session.agreed {
+        Some(agreed) => agreed,
+        None => {
+            let ours = (config.protocol_min, config.protocol_max);
+            let range = match wanted {
+                None => Some((ours.0, ours.0)),
+                Some(arg) => range(arg),
+            };
+            let Some(agreed) = range.and_then(|range| ProtocolVersion::agree(range, ours)) else {
+                session.ending = Some(CloseReason::UnsupportedVersion);
+                let wanted = wanted.map_or_else(String::new, Arg::shown);
+                let text = format!("unsupported protocol version: {wanted}");
+                return Err(RpcError::BadRequest(text));
+            };
+            let name = client_name.and_then(Arg::text).unwrap_or_default();
+            let printable = name.chars().filter(|c| !c.is_control());
+            let mut identity = session.member.stats.identity.lock();
+            identity.client = printable.take(CLIENT_NAME_CHARS).collect();
+            identity.protocol = Some(agreed);
+            agreed
+        }
+    };
+    out.push(b'[');
+    json::string(out, &config.server_version);
+    out.push(b',');
+    json::string(out, &agreed.to_string());
+    out.push(b']');
+    session.agreed = Some(agreed);
+    Ok(())
+}
+
+/// Reads a version, or a pair of the lowest and the highest.
+fn range(arg: Arg<'_>) -> Option<(ProtocolVersion, ProtocolVersion)> {
+    match arg.text() {
+        Some(version) => {
+            let version = version.parse().ok()?;
+            Some((version, version))
+        }
+        None => {
+            let (min, max) = arg.pair()?;
+            Some((min.parse().ok()?, max.parse().ok()?))
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! JSON written straight into a buffer: no intermediate values, no escaping of hex.
+
+use electrumx_core::bitcoin::Txid;
+use electrumx_core::bitcoin::hashes::Hash as _;
+use electrumx_core::history::StatusHash;
+
+/// Appends a string, escaped.
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    // A string always serialises, and a Vec always takes it.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Appends a number.
+pub(crate) fn integer(out: &mut Vec<u8>, number: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = write!(out, "{number}");
+}
+
+/// Appends a rate: always with a fraction or an exponent, since Cake Wallet reads integers as 0.
+/// What is not a number of zero or more becomes −1, "unknown".
+pub(crate) fn rate(out: &mut Vec<u8>, rate: f64) {
+    if rate.is_finite() && rate >= 0.0 {
+        let _ = serde_json::to_writer(out, &rate);
+    } else {
+        out.extend_from_slice(b"-1");
+    }
+}
+
+/// Appends bytes as a string of hex digits.
+pub(crate) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    hex_digits(out, bytes);
+    out.push(b'"');
+}
+
+/// Appends bytes as hex digits.
+pub(crate) fn hex_digits(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    out.resize(start + bytes.len() * 2, 0);
+    // The room is exactly what the digits take.
+    let _ = faster_hex::hex_encode(bytes, &mut out[start..]);
+}
+
+/// Appends a hash as it is displayed: reversed hex.
+pub(crate) fn hash(out: &mut Vec<u8>, mut hash: [u8; 32]) {
+    hash.reverse();
+    hex(out, &hash);
+}
+
+/// Appends a transaction id.
+pub(crate) fn txid(out: &mut Vec<u8>, txid: &Txid) {
+    hash(out, txid.to_byte_array());
+}
+
+/// Appends a status; `null` for a script without history.
+pub(crate) fn status(out: &mut Vec<u8>, status: Option<&StatusHash>) {
+    match status {
+        Some(status) => hex(out, status.as_bytes()),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Appends an array, each element by `element`.
+pub(crate) fn array<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut element: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        element(out, item);
+    }
+    out.push(b']');
+}
+
+/// Appends foreign JSON on one line: line ends between its tokens become blanks.
+pub(crate) fn raw(out: &mut Vec<u8>, json: &str) {
+    out.extend(json.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+}
+
+/// Returns a number with thousands commas, as in ElectrumX's error texts.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (99_999, "99,999"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn rates_are_floats_and_what_is_none_is_minus_one() {
+        let text = |value| {
+            let mut out = Vec::new();
+            rate(&mut out, value);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(1e-5), "0.00001");
+        assert_eq!(text(0.0001), "0.0001");
+        assert_eq!(text(1.0), "1.0");
+        for none in [f64::NAN, f64::INFINITY, -1.0] {
+            assert_eq!(text(none), "-1");
+        }
+    }
+}

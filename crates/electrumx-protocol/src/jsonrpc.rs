@@ -1,0 +1,187 @@
+//! The JSON-RPC envelope.
+//!
+//! # Correctness
+//!
+//! - The id is never decoded: it is echoed bit for bit.
+//! - Nothing recurses into the client's JSON: values stay raw text, which is checked without a stack.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::error::RpcError;
+use crate::params::Params;
+
+/// The id of answers to requests whose id could not be told.
+pub(crate) const NULL_ID: &str = "null";
+
+/// A request, or a notification when it has no id.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) id: Option<&'a str>,
+    pub(crate) method: Cow<'a, str>,
+    pub(crate) params: Params<'a>,
+}
+
+/// What cannot be understood, with the id to answer under.
+#[derive(Debug)]
+pub(crate) struct Misfit<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) error: RpcError,
+}
+
+impl<'a> Request<'a> {
+    /// Reads one request.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Misfit<'a>> {
+        let misfit =
+            |id, text: &'static str| Misfit { id, error: RpcError::InvalidRequest(text.into()) };
+        let members: Members<'a> =
+            serde_json::from_str(text).map_err(|error| match error.classify() {
+                Category::Data => misfit(NULL_ID, "a request is a JSON object"),
+                _ => Misfit { id: NULL_ID, error: RpcError::InvalidJson },
+            })?;
+        let id = match members.id.map(RawValue::get) {
+            None | Some("null") => None,
+            Some(id) if id.starts_with(['{', '[']) => {
+                return Err(misfit(NULL_ID, "a request's id is a number or a string"));
+            }
+            Some(id) => Some(id),
+        };
+        let method = members.method.map(|raw| serde_json::from_str::<Text<'a>>(raw.get()));
+        match method {
+            Some(Ok(Text(method))) => Ok(Self { id, method, params: Params(members.params) }),
+            _ => Err(misfit(id.unwrap_or(NULL_ID), "a request's method is a string")),
+        }
+    }
+}
+
+/// Splits a batch; `None` when it has more than `max` elements.
+pub(crate) fn batch(text: &str, max: usize) -> Result<Option<Vec<&RawValue>>, RpcError> {
+    let mut elements = Vec::new();
+    let mut count = 0_usize;
+    each_element(text, |element| {
+        count += 1;
+        if count <= max {
+            elements.push(element);
+        }
+    })?;
+    Ok((count <= max).then_some(elements))
+}
+
+/// Calls `take` with each element of an array.
+pub(crate) fn each_element<'a>(
+    text: &'a str,
+    take: impl FnMut(&'a RawValue),
+) -> Result<(), RpcError> {
+    struct Elements<F>(F);
+    impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Elements<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+            while let Some(element) = seq.next_element()? {
+                (self.0)(element);
+            }
+            Ok(())
+        }
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    let visited = json.deserialize_seq(Elements(take)).and_then(|()| json.end());
+    visited.map_err(|_| RpcError::InvalidJson)
+}
+
+/// The members of a request, undecoded. Of duplicates the last counts, others are ignored.
+#[derive(Default)]
+struct Members<'a> {
+    id: Option<&'a RawValue>,
+    method: Option<&'a RawValue>,
+    params: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members::default();
+                while let Some(Text(name)) = map.next_key()? {
+                    match &*name {
+                        "id" => members.id = Some(map.next_value()?),
+                        "method" => members.method = Some(map.next_value()?),
+                        "params" => members.params = Some(map.next_value()?),
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A string, borrowed from the request unless it has escapes.
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Str;
+        impl<'de> Visitor<'de> for Str {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Str)
+    }
+}
+
+/// Begins an answer; the result follows, then [`end_result`].
+pub(crate) fn begin_result(out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","result":"#);
+}
+
+/// Ends an answer.
+pub(crate) fn end_result(out: &mut Vec<u8>, id: &str) {
+    out.extend_from_slice(br#","id":"#);
+    out.extend_from_slice(id.as_bytes());
+    out.push(b'}');
+}
+
+/// Appends an error answer.
+pub(crate) fn error(out: &mut Vec<u8>, error: &RpcError, id: &str) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","error":"#);
+    error.write(out);
+    end_result(out, id);
+}
+
+/// Appends a notification as a line; `params` writes the elements of the params array.
+pub(crate) fn notification(out: &mut Vec<u8>, method: &str, params: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","method":""#);
+    out.extend_from_slice(method.as_bytes());
+    out.extend_from_slice(br#"","params":["#);
+    params(out);
+    out.extend_from_slice(b"]}\n");
+}

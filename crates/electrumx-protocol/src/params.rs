@@ -1,0 +1,226 @@
+//! Arguments of a request: by position or by name, then one by one into their types.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use electrumx_core::ScriptHash;
+use electrumx_core::bitcoin::Txid;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::RpcError;
+use crate::jsonrpc::Text;
+
+/// How much of an argument an error text repeats, in characters.
+const SHOWN_CHARS: usize = 100;
+
+/// The `params` member; `None` when it is absent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Params<'a>(pub(crate) Option<&'a RawValue>);
+
+impl<'a> Params<'a> {
+    /// Reads the arguments a method takes: `required` ones, then `optional` ones. `null` stands for an absent optional one.
+    pub(crate) fn read<const R: usize, const O: usize>(
+        self,
+        required: [&'static str; R],
+        optional: [&'static str; O],
+    ) -> Result<([Arg<'a>; R], [Option<Arg<'a>>; O]), RpcError> {
+        self.read_some(required, optional, false)
+    }
+
+    /// As [`read`](Self::read), but arguments beyond the known ones are ignored.
+    pub(crate) fn read_known<const R: usize, const O: usize>(
+        self,
+        required: [&'static str; R],
+        optional: [&'static str; O],
+    ) -> Result<([Arg<'a>; R], [Option<Arg<'a>>; O]), RpcError> {
+        self.read_some(required, optional, true)
+    }
+
+    /// Checks that there are no arguments.
+    pub(crate) fn none(self) -> Result<(), RpcError> {
+        self.read([], []).map(|([], [])| ())
+    }
+
+    fn read_some<const R: usize, const O: usize>(
+        self,
+        required: [&'static str; R],
+        optional: [&'static str; O],
+        surplus: bool,
+    ) -> Result<([Arg<'a>; R], [Option<Arg<'a>>; O]), RpcError> {
+        let mut arguments =
+            Arguments { required, optional, surplus, found: ([None; R], [None; O]), problem: None };
+        let raw = self.0.map_or("[]", RawValue::get);
+        if !raw.starts_with(['[', '{']) {
+            return Err(RpcError::InvalidParams("params is an array or an object".into()));
+        }
+        let mut json = serde_json::Deserializer::from_str(raw);
+        json.deserialize_any(&mut arguments).map_err(|_| RpcError::InvalidJson)?;
+        if let Some(problem) = arguments.problem {
+            return Err(RpcError::InvalidParams(problem));
+        }
+        let (found, optional) = arguments.found;
+        if let Some(missing) = found.iter().position(Option::is_none) {
+            return Err(RpcError::InvalidParams(format!(
+                "missing argument: {}",
+                required[missing]
+            )));
+        }
+        let present = |arg: &Arg<'_>| arg.0.get() != "null";
+        Ok((
+            found.map(|arg| arg.unwrap_or(Arg(RawValue::NULL))),
+            optional.map(|arg| arg.filter(present)),
+        ))
+    }
+}
+
+/// Collects arguments into their places.
+struct Arguments<'a, const R: usize, const O: usize> {
+    required: [&'static str; R],
+    optional: [&'static str; O],
+    surplus: bool,
+    found: ([Option<Arg<'a>>; R], [Option<Arg<'a>>; O]),
+    problem: Option<String>,
+}
+
+impl<'a, const R: usize, const O: usize> Arguments<'a, R, O> {
+    fn place(&mut self, index: usize) -> Option<&mut Option<Arg<'a>>> {
+        if index < R { self.found.0.get_mut(index) } else { self.found.1.get_mut(index - R) }
+    }
+}
+
+impl<'de, const R: usize, const O: usize> Visitor<'de> for &mut Arguments<'de, R, O> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        for index in 0..R + O {
+            let Some(raw) = seq.next_element()? else { return Ok(()) };
+            if let Some(place) = self.place(index) {
+                *place = Some(Arg(raw));
+            }
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            if !self.surplus {
+                self.problem = Some(format!("too many arguments: at most {}", R + O));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(name)) = map.next_key()? {
+            let raw = map.next_value()?;
+            let names = self.required.iter().chain(&self.optional);
+            match names.copied().position(|known| known == name) {
+                Some(index) => {
+                    if let Some(place) = self.place(index) {
+                        *place = Some(Arg(raw));
+                    }
+                }
+                None if self.surplus => {}
+                None => self.problem = Some(format!("unknown argument: {}", shorten(&name))),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One argument, undecoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arg<'a>(&'a RawValue);
+
+impl<'a> Arg<'a> {
+    /// Returns the text of a string; `None` for anything else.
+    pub(crate) fn text(self) -> Option<Cow<'a, str>> {
+        serde_json::from_str::<Text<'a>>(self.0.get()).ok().map(|text| text.0)
+    }
+
+    /// Returns a script hash and how the client spells it.
+    pub(crate) fn scripthash(self) -> Result<(ScriptHash, Cow<'a, str>), RpcError> {
+        let spelled = self.text().and_then(|text| Some((text.parse().ok()?, text)));
+        spelled.ok_or_else(|| self.wrong("is not a valid script hash"))
+    }
+
+    /// Returns a transaction id.
+    pub(crate) fn txid(self) -> Result<Txid, RpcError> {
+        let txid = self.text().filter(|text| text.len() == 64).and_then(|text| text.parse().ok());
+        txid.ok_or_else(|| self.wrong("should be a transaction hash"))
+    }
+
+    /// Returns an integer of zero or more, a JSON number or a string of digits. What exceeds 64 bits becomes the largest number.
+    pub(crate) fn integer(self) -> Result<u64, RpcError> {
+        let text = self.text().unwrap_or(Cow::Borrowed(self.0.get()));
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(self.wrong("should be a non-negative integer"));
+        }
+        Ok(text.parse().unwrap_or(u64::MAX))
+    }
+
+    /// Returns a boolean; 0 and 1 are accepted. `name` is for the error text.
+    pub(crate) fn boolean(self, name: &str) -> Result<bool, RpcError> {
+        match self.0.get() {
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(RpcError::BadRequest(format!("\"{name}\" must be a boolean"))),
+        }
+    }
+
+    /// Returns a string of hex digits, two for each byte.
+    pub(crate) fn hex(self) -> Result<Cow<'a, str>, RpcError> {
+        let hex = self.text().filter(|text| is_hex(text));
+        hex.ok_or_else(|| self.wrong("should be a hex string"))
+    }
+
+    /// Returns an array of hex strings.
+    pub(crate) fn hex_list(self) -> Result<Vec<String>, RpcError> {
+        let mut list = Vec::new();
+        let mut result = Ok(());
+        if !self.0.get().starts_with('[') {
+            return Err(self.wrong("should be a list"));
+        }
+        crate::jsonrpc::each_element(self.0.get(), |element| {
+            if result.is_ok() {
+                match Arg(element).hex() {
+                    Ok(hex) => list.push(hex.into_owned()),
+                    Err(error) => result = Err(error),
+                }
+            }
+        })?;
+        result.map(|()| list)
+    }
+
+    /// Returns an array of exactly two strings.
+    pub(crate) fn pair(self) -> Option<(String, String)> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+
+    /// Tells whether the argument is an object.
+    pub(crate) fn is_object(self) -> bool {
+        self.0.get().starts_with('{')
+    }
+
+    /// Returns the argument for an error text: a string without quotes, anything else as it is, shortened.
+    pub(crate) fn shown(self) -> String {
+        shorten(&self.text().unwrap_or(Cow::Borrowed(self.0.get())))
+    }
+
+    pub(crate) fn wrong(self, what: &str) -> RpcError {
+        RpcError::BadRequest(format!("{} {what}", self.shown()))
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.len().is_multiple_of(2) && faster_hex::hex_check(text.as_bytes())
+}
+
+/// Cuts a text that is to be repeated to the client.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,189 @@
+//! Histories, unspent outputs, balances and statuses of scripts, over chain and mempool.
+
+use std::cmp::Reverse;
+
+use electrumx_core::bitcoin::hashes::Hash as _;
+use electrumx_core::bitcoin::{OutPoint, Txid};
+use electrumx_core::history::{self, ConfirmedTx, StatusHash, StatusHasher};
+use electrumx_core::mempool::{Mempool, UnconfirmedTx};
+use electrumx_core::{ChainView, HashX, Height, OutputState, StoreError};
+use rustc_hash::FxHashSet;
+
+use crate::reader::Reader;
+
+/// A script's history.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) confirmed: Vec<ConfirmedTx>,
+    pub(crate) unconfirmed: Vec<UnconfirmedTx>,
+}
+
+/// An unspent output of a script.
+#[derive(Debug)]
+pub(crate) struct Utxo {
+    pub(crate) outpoint: OutPoint,
+    pub(crate) value: u64,
+    /// 0 when unconfirmed.
+    pub(crate) height: Height,
+}
+
+/// A script's balance in satoshis.
+#[derive(Debug)]
+pub(crate) struct Balance {
+    pub(crate) confirmed: u64,
+    pub(crate) unconfirmed: i64,
+}
+
+/// What the mempool knows of a script.
+#[derive(Default, Debug)]
+pub(crate) struct ScriptMempool {
+    /// In canonical order.
+    pub(crate) txs: Vec<UnconfirmedTx>,
+    utxos: Vec<(OutPoint, u64)>,
+    spent: FxHashSet<OutPoint>,
+    change: i128,
+}
+
+impl ScriptMempool {
+    /// Collects it, leaving out what `view` has confirmed already.
+    ///
+    /// While a block is indexed and the mempool not yet listed anew the two have different tips. The view is
+    /// then the newer one: its transactions are not unconfirmed any more, nor are their children's inputs.
+    pub(crate) fn collect(
+        mempool: &Mempool,
+        view: &dyn ChainView,
+        hashx: &HashX,
+    ) -> Result<Self, StoreError> {
+        let mut txs = mempool.script_txs(hashx);
+        if mempool.tip() != view.tip() {
+            txs = catch_up(mempool, view, txs)?;
+        }
+        let mut collected = Self { txs, ..Self::default() };
+        for entry in &collected.txs {
+            let Some(tx) = mempool.tx(&entry.txid) else { continue };
+            for output in tx.outputs.iter().filter(|output| output.hashx == *hashx) {
+                let outpoint = OutPoint { txid: entry.txid, vout: output.vout };
+                collected.change += i128::from(output.value);
+                if mempool.spender(&outpoint).is_none() {
+                    collected.utxos.push((outpoint, output.value));
+                }
+            }
+            for input in tx.inputs.iter().filter(|input| input.hashx == *hashx) {
+                collected.change -= i128::from(input.value);
+                collected.spent.insert(input.prevout);
+            }
+        }
+        Ok(collected)
+    }
+}
+
+/// Removes confirmed transactions and updates the heights of their children.
+fn catch_up(
+    mempool: &Mempool,
+    view: &dyn ChainView,
+    txs: Vec<UnconfirmedTx>,
+) -> Result<Vec<UnconfirmedTx>, StoreError> {
+    let unconfirmed = |txid: &Txid| -> Result<bool, StoreError> {
+        Ok(mempool.tx(txid).is_some() && view.tx_num(txid)?.is_none())
+    };
+    let mut kept = Vec::with_capacity(txs.len());
+    for mut entry in txs {
+        let Some(tx) = mempool.tx(&entry.txid) else { continue };
+        if !unconfirmed(&entry.txid)? {
+            continue;
+        }
+        entry.height = 0;
+        for input in &tx.inputs {
+            if unconfirmed(&input.prevout.txid)? {
+                entry.height = -1;
+                break;
+            }
+        }
+        kept.push(entry);
+    }
+    kept.sort_unstable_by_key(|entry| {
+        let mut displayed = entry.txid.to_byte_array();
+        displayed.reverse();
+        (Reverse(entry.height), displayed)
+    });
+    Ok(kept)
+}
+
+impl Reader {
+    /// Returns a script's history.
+    pub(crate) fn history(&self, hashx: &HashX) -> Result<History, StoreError> {
+        let snapshot =
+            self.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let confirmed = self.confirmed(&*snapshot.view, hashx)?;
+        Ok(History { confirmed, unconfirmed: snapshot.unconfirmed.txs })
+    }
+
+    /// Returns a script's confirmed transactions in chain order.
+    pub(crate) fn confirmed(
+        &self,
+        view: &dyn ChainView,
+        hashx: &HashX,
+    ) -> Result<Vec<ConfirmedTx>, StoreError> {
+        let limit = self.max_history();
+        let numbers = history::history_tx_nums(&view.script_outputs(hashx, limit)?);
+        if numbers.len() > limit {
+            return Err(StoreError::TooMany { limit });
+        }
+        history::resolve(view, &numbers)
+    }
+
+    /// Returns a script's status, given what the mempool knows of it.
+    pub(crate) fn status(
+        &self,
+        view: &dyn ChainView,
+        hashx: &HashX,
+        unconfirmed: &[UnconfirmedTx],
+    ) -> Result<Option<StatusHash>, StoreError> {
+        let mut hasher = StatusHasher::default();
+        for tx in self.confirmed(view, hashx)? {
+            hasher.push(&tx.txid, i64::from(tx.height));
+        }
+        for tx in unconfirmed {
+            hasher.push(&tx.txid, i64::from(tx.height));
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Returns a script's unspent outputs: confirmed ones in chain order, then unconfirmed ones.
+    pub(crate) fn utxos(&self, hashx: &HashX) -> Result<Vec<Utxo>, StoreError> {
+        let snapshot =
+            self.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let (view, mempool) = (&*snapshot.view, snapshot.unconfirmed);
+        let mut utxos = Vec::new();
+        for row in view.script_outputs(hashx, self.max_history())? {
+            let OutputState::Unspent(value) = row.state else { continue };
+            let tx = history::resolve(view, &[row.output.tx_num])?;
+            for ConfirmedTx { txid, height } in tx {
+                let outpoint = OutPoint { txid, vout: row.output.vout };
+                if !mempool.spent.contains(&outpoint) {
+                    utxos.push(Utxo { outpoint, value, height });
+                }
+            }
+        }
+        let unconfirmed = mempool.utxos.into_iter();
+        utxos.extend(unconfirmed.map(|(outpoint, value)| Utxo { outpoint, value, height: 0 }));
+        Ok(utxos)
+    }
+
+    /// Returns a script's balance.
+    pub(crate) fn balance(&self, hashx: &HashX) -> Result<Balance, StoreError> {
+        let snapshot =
+            self.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let outputs = snapshot.view.script_outputs(hashx, self.max_history())?;
+        let change = snapshot.unconfirmed.change;
+        Ok(Balance {
+            confirmed: history::balance(&outputs),
+            // Money is below 2^53 satoshis; saturate rather than trust that.
+            unconfirmed: i64::try_from(change).unwrap_or(if change < 0 {
+                i64::MIN
+            } else {
+                i64::MAX
+            }),
+        })
+    }
+}

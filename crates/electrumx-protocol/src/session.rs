@@ -1,0 +1,253 @@
+//! One client's state, and how its messages are answered.
+//!
+//! # Correctness: no stale status
+//!
+//! A client must end up with the status of the present state, told once. A subscription is registered with the [`Hub`](crate::hub::Hub) first,
+//! then its status is read and answered. Let S be the snapshot it is read from, and R a round of
+//! [`Service::notify`] for a change C that touches the script.
+//!
+//! - R looks up subscribers before the registration: C was complete before R began, so before S, and the answer has it.
+//! - R looks up subscribers after it: R's status is posted to this session. It is told only after the answer, because the session looks at
+//!   what was posted between requests. If R's snapshot has the smaller [`Stamp`], S shows the same or a later state, and R's status is
+//!   dropped. Otherwise it is told if it differs from the one in the answer.
+//!
+//! Posted statuses of one script replace each other in the order of rounds, which is the order of their stamps.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use electrumx_core::HashX;
+use electrumx_core::bitcoin::BlockHash;
+use electrumx_core::history::StatusHash;
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+
+use crate::close::CloseReason;
+use crate::error::RpcError;
+use crate::handlers;
+use crate::hub::{Member, Posted, TipHeader};
+use crate::json;
+use crate::jsonrpc::{self, Misfit, NULL_ID, Request};
+use crate::node::Node;
+use crate::reader::Stamp;
+use crate::service::Service;
+use crate::version::ProtocolVersion;
+
+/// A connected client.
+pub(crate) struct Session<N: Node> {
+    pub(crate) service: Arc<Service<N>>,
+    pub(crate) member: Arc<Member>,
+    /// What `server.version` agreed on, if it was called.
+    pub(crate) agreed: Option<ProtocolVersion>,
+    pub(crate) headers: Option<HeaderSubscription>,
+    pub(crate) scripts: FxHashMap<HashX, Subscription>,
+    posted: std::collections::hash_map::IntoIter<HashX, Posted>,
+    /// Set when the connection is to end after the answer.
+    pub(crate) ending: Option<CloseReason>,
+}
+
+/// The subscription to the tip.
+#[derive(Debug)]
+pub(crate) struct HeaderSubscription {
+    pub(crate) tip: watch::Receiver<Option<Arc<TipHeader>>>,
+    /// The tip told last.
+    pub(crate) told: BlockHash,
+}
+
+/// The subscription to a script.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    /// The script hash as the client spells it: Electrum drops a server that spells it otherwise.
+    pub(crate) spelled: Box<str>,
+    /// The status told last, and when it was true.
+    pub(crate) status: Option<StatusHash>,
+    pub(crate) stamp: Stamp,
+}
+
+impl<N: Node> Session<N> {
+    pub(crate) fn new(service: Arc<Service<N>>, member: Arc<Member>) -> Self {
+        Self {
+            service,
+            member,
+            agreed: None,
+            headers: None,
+            scripts: FxHashMap::default(),
+            posted: FxHashMap::default().into_iter(),
+            ending: None,
+        }
+    }
+
+    /// Returns the version in force: 1.4 for clients that never ask.
+    pub(crate) fn version(&self) -> ProtocolVersion {
+        self.agreed.unwrap_or(self.service.config.protocol_min)
+    }
+
+    /// Answers a line, if it wants an answer: appends it to `out`, which is empty, with its line end.
+    pub(crate) async fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        let Ok(text) = std::str::from_utf8(line) else {
+            self.refuse(RpcError::NotUtf8, NULL_ID, out);
+            return;
+        };
+        match text.trim_ascii_start().as_bytes().first() {
+            None => {} // A blank line: ignored.
+            Some(b'[') => self.batch(text, out).await,
+            Some(_) => self.single(text, out).await,
+        }
+        if !out.is_empty() {
+            out.push(b'\n');
+        }
+    }
+
+    async fn batch(&mut self, text: &str, out: &mut Vec<u8>) {
+        let elements = match jsonrpc::batch(text, self.service.config.limits.max_batch) {
+            Ok(Some(elements)) => elements,
+            Ok(None) => return self.refuse_batch(text, out),
+            Err(error) => return self.refuse(error, NULL_ID, out),
+        };
+        if elements.is_empty() {
+            return self.refuse(RpcError::InvalidRequest("batch is empty".into()), NULL_ID, out);
+        }
+        self.member.stats.pending.store(elements.len() as u64, Relaxed);
+        for element in elements {
+            let start = out.len();
+            out.push(if start == 0 { b'[' } else { b',' });
+            self.single(element.get(), out).await;
+            if out.len() == start + 1 {
+                out.truncate(start);
+            }
+        }
+        self.member.stats.pending.store(0, Relaxed);
+        if !out.is_empty() {
+            out.push(b']');
+        }
+    }
+
+    /// Refuses a batch that is too long: each element by its own id, since a lone error leaves clients waiting.
+    fn refuse_batch(&mut self, text: &str, out: &mut Vec<u8>) {
+        let limits = &self.service.config.limits;
+        let error =
+            RpcError::InvalidRequest(format!("Batch limit exceeded: {}", limits.max_batch).into());
+        let split = jsonrpc::each_element(text, |element| {
+            let id = match Request::parse(element.get()) {
+                Ok(Request { id: Some(id), .. }) | Err(Misfit { id, .. }) => id,
+                Ok(Request { id: None, .. }) => return,
+            };
+            // Beyond the longest answer nobody is waiting for the rest.
+            if out.len() < limits.max_send_bytes {
+                out.push(if out.is_empty() { b'[' } else { b',' });
+                jsonrpc::error(out, &error, id);
+            }
+        });
+        if split.is_ok() && !out.is_empty() {
+            out.push(b']');
+        }
+        if out.len() >= limits.max_send_bytes {
+            out.clear();
+            jsonrpc::error(out, &error, NULL_ID);
+            self.ending = Some(CloseReason::TooLong);
+        }
+        self.member.stats.requests.fetch_add(1, Relaxed);
+        self.member.stats.errors.fetch_add(1, Relaxed);
+    }
+
+    /// Answers one request at the end of `out`; appends nothing for a notification.
+    async fn single(&mut self, text: &str, out: &mut Vec<u8>) {
+        let Request { id, method, params } = match Request::parse(text) {
+            Ok(request) => request,
+            Err(Misfit { id, error }) => return self.refuse(error, id, out),
+        };
+        // Clients have nothing to notify servers of (before 1.7): nothing is done, nothing answered.
+        let Some(id) = id else { return };
+        let start = out.len();
+        jsonrpc::begin_result(out);
+        if let Err(error) = handlers::call(self, &method, params, out).await {
+            out.truncate(start);
+            self.refuse(error, id, out);
+        } else {
+            self.member.stats.requests.fetch_add(1, Relaxed);
+            jsonrpc::end_result(out, id);
+        }
+        // In a batch the answers before this one count as well.
+        let limit = self.service.config.limits.max_send_bytes;
+        if out.len() > limit {
+            out.truncate(start);
+            let error = RpcError::InvalidRequest(
+                format!("response too large (over {} bytes)", json::grouped(limit as u64)).into(),
+            );
+            jsonrpc::error(out, &error, id);
+            self.member.stats.errors.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Answers with an error.
+    pub(crate) fn refuse(&self, error: RpcError, id: &str, out: &mut Vec<u8>) {
+        self.member.stats.requests.fetch_add(1, Relaxed);
+        self.member.stats.errors.fetch_add(1, Relaxed);
+        jsonrpc::error(out, &error, id);
+    }
+
+    /// Waits until there may be something for [`notifications`](Self::notifications).
+    pub(crate) async fn notified(&mut self) {
+        if self.posted.len() > 0 {
+            return;
+        }
+        let Self { headers, member, .. } = self;
+        let tip_changed = async {
+            let changed = match headers {
+                Some(headers) => headers.tip.changed().await.is_ok(),
+                None => false,
+            };
+            // Without a subscription there is nothing to wait for. The sender lives as long as the service.
+            if !changed {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = tip_changed => {}
+            () = member.wake.notified() => {}
+        }
+    }
+
+    /// Appends what is to be told now, header first, until `out` holds `limit` bytes. Returns how many messages.
+    pub(crate) fn notifications(&mut self, out: &mut Vec<u8>, limit: usize) -> u64 {
+        let mut count = 0;
+        if let Some(headers) = &mut self.headers
+            && let Some(tip) = headers.tip.borrow_and_update().as_ref()
+            && tip.id.hash != headers.told
+        {
+            headers.told = tip.id.hash;
+            jsonrpc::notification(out, "blockchain.headers.subscribe", |out| {
+                out.extend_from_slice(&tip.json);
+            });
+            count += 1;
+        }
+        while out.len() < limit {
+            if self.posted.len() == 0 {
+                self.posted = self.member.take_posted().into_iter();
+            }
+            let Some((hashx, posted)) = self.posted.next() else { break };
+            let Some(subscription) = self.scripts.get_mut(&hashx) else { continue };
+            if posted.stamp <= subscription.stamp {
+                continue;
+            }
+            subscription.stamp = posted.stamp;
+            if posted.status == subscription.status {
+                continue;
+            }
+            subscription.status = posted.status;
+            jsonrpc::notification(out, "blockchain.scripthash.subscribe", |out| {
+                json::string(out, &subscription.spelled);
+                out.push(b',');
+                json::status(out, posted.status.as_ref());
+            });
+            count += 1;
+        }
+        count
+    }
+}
+
+impl<N: Node> Drop for Session<N> {
+    fn drop(&mut self) {
+        self.service.hub.leave(self.member.id, self.scripts.keys());
+    }
+}
