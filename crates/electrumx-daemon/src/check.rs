@@ -17,7 +17,7 @@ pub struct NodeCheck {
     pub warnings: Vec<String>,
 }
 
-/// Oldest Bitcoin Core release that is tested against.
+/// Oldest Bitcoin Core release that is supported.
 const OLDEST_CORE: u32 = 250_000;
 
 impl Daemon {
@@ -49,7 +49,7 @@ impl Daemon {
         }
         if chain.coin == "Bitcoin" && network.version < OLDEST_CORE {
             warnings.push(format!(
-                "the node's version is {} ({}); versions before 25 are not tested, upgrade it",
+                "the node's version is {} ({}); versions before 25 are not supported, upgrade it",
                 network.version, network.subversion
             ));
         }

@@ -40,6 +40,8 @@ struct Wire {
 
 /// Heights asked for in one request.
 const BATCH: u32 = 1000;
+/// Nodes refuse larger numbers.
+const MAX_HEIGHT: Height = i32::MAX.unsigned_abs();
 
 impl Daemon {
     /// Returns the state of the node's chain (`getblockchaininfo`). Patient.
@@ -78,6 +80,9 @@ impl Daemon {
     /// # Errors
     /// When the work is cancelled or the reply makes no sense.
     pub async fn block_hash(&self, height: Height) -> Result<Option<BlockHash>, DaemonError> {
+        if height > MAX_HEIGHT {
+            return Ok(None);
+        }
         present(self.call_patient::<HashHex>("getblockhash", [height]).await, OUT_OF_RANGE)
     }
 
@@ -89,10 +94,10 @@ impl Daemon {
         &self,
         heights: Range<Height>,
     ) -> Result<Vec<BlockHash>, DaemonError> {
-        let mut hashes = Vec::with_capacity(heights.len().min(1 << 20));
-        let mut from = heights.start;
-        while from < heights.end {
-            let to = from.saturating_add(BATCH).min(heights.end);
+        let mut hashes = Vec::with_capacity(heights.len().min(1 << 16));
+        let (mut from, end) = (heights.start, heights.end.min(MAX_HEIGHT));
+        while from < end {
+            let to = from.saturating_add(BATCH).min(end);
             for reply in self.call_batch("getblockhash", (from..to).map(|height| [height])).await? {
                 let hash = reply.and_then(|reply| {
                     serde_json::from_str::<HashHex>(reply.get())

@@ -14,6 +14,12 @@ pub struct MempoolInfo {
     pub size: u64,
     /// Their virtual size in vbytes.
     pub bytes: u64,
+    /// Sum of their fees in BTC (23); `None` with older nodes.
+    pub total_fee: Option<f64>,
+    /// Whether the node has read back the mempool of its last run (0.21): until then it lacks
+    /// transactions that it will have in a moment.
+    #[serde(default = "loaded")]
+    pub loaded: bool,
     /// Fee rate below which the node accepts nothing now, in BTC/kvB (0.12).
     #[serde(rename = "mempoolminfee")]
     pub min_fee: f64,
@@ -23,6 +29,11 @@ pub struct MempoolInfo {
     /// Smallest step of the fee rate for a replacement, in BTC/kvB (24); `None` with older nodes.
     #[serde(rename = "incrementalrelayfee")]
     pub incremental_relay_fee: Option<f64>,
+}
+
+/// Old nodes do not say so.
+fn loaded() -> bool {
+    true
 }
 
 impl Daemon {
