@@ -84,14 +84,13 @@ impl<N: Node> Session<N> {
 
     /// Answers a line, if it wants an answer: appends it to `out`, which is empty, with its line end.
     pub(crate) async fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) {
-        let Ok(text) = std::str::from_utf8(line) else {
-            self.refuse(RpcError::NotUtf8, NULL_ID, out);
-            return;
-        };
-        match text.trim_ascii_start().as_bytes().first() {
-            None => {} // A blank line: ignored.
-            Some(b'[') => self.batch(text, out).await,
-            Some(_) => self.single(text, out).await,
+        match std::str::from_utf8(line) {
+            Err(_) => self.refuse(RpcError::NotUtf8, NULL_ID, out),
+            Ok(text) => match text.trim_ascii_start().as_bytes().first() {
+                None => {} // A blank line: ignored.
+                Some(b'[') => self.batch(text, out).await,
+                Some(_) => self.single(text, out).await,
+            },
         }
         if !out.is_empty() {
             out.push(b'\n');

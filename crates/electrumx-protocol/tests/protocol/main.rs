@@ -1,0 +1,12 @@
+//! Sessions over a stream in memory, with an index in memory and a node that answers as it is told.
+
+mod chain;
+mod client;
+mod envelope;
+mod methods;
+mod negotiation;
+mod node;
+mod notifications;
+mod robustness;
+mod rules;
+mod vectors;
