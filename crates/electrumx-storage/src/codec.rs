@@ -5,6 +5,9 @@
 
 use electrumx_core::{HashX, OutputNum, OutputRow, TxNum};
 
+#[cfg(test)]
+mod tests;
+
 /// A key on the stack.
 #[derive(Clone, Copy)]
 pub(crate) struct Key {

@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use crate::open_error::OpenError;
+use crate::room::says_no_room;
 
 /// Name of the lock file; it holds the owner's process id as text.
 pub(crate) const LOCK_FILE: &str = "LOCK";
@@ -40,9 +41,7 @@ impl DirLock {
             writeln!(file, "{}", std::process::id())
         };
         match write_pid(&mut file) {
-            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                Err(OpenError::Full { dir: dir.into() })
-            }
+            Err(error) if says_no_room(&error) => Err(OpenError::Full { dir: dir.into() }),
             Err(error) => Err(access("write")(error)),
             Ok(()) => Ok(Self(file)),
         }

@@ -1,10 +1,11 @@
 //! From the engine's errors to the port's.
 
-use std::io;
 use std::path::Path;
 
 use electrumx_core::StoreError;
 use heed::MdbError;
+
+use crate::room::{clarify, is_no_room};
 
 /// Why a write transaction was given up.
 #[derive(Debug)]
@@ -32,28 +33,29 @@ impl Failure {
         matches!(self, Self::Engine(heed::Error::Mdb(MdbError::MapFull)))
     }
 
+    /// Finds out more about a failure to write `file`, once its transaction is over.
+    pub(crate) fn clarified(self, file: &Path) -> Self {
+        match self {
+            Self::Engine(error) => Self::Engine(clarify(error, file)),
+            failure => failure,
+        }
+    }
+
     /// Tells whether a commit that failed so has left the file as it was.
     pub(crate) fn leaves_the_file_intact(&self) -> bool {
-        self.is_map_full() || matches!(self, Self::Engine(error) if is_disk_full(error))
+        self.is_map_full() || matches!(self, Self::Engine(error) if is_no_room(error))
     }
 
     /// Turns the failure into the port's error; `dir` is for the message about a full disk.
     pub(crate) fn into_store_error(self, action: &'static str, dir: &Path) -> StoreError {
         match self {
             Self::Store(error) => error,
-            Self::Engine(error) if is_disk_full(&error) => {
+            Self::Engine(error) if is_no_room(&error) => {
                 StoreError::Full { path: dir.display().to_string() }
             }
             Self::Engine(error) => backend(action)(error),
         }
     }
-}
-
-/// Tells whether there was no room to write: on the disk, in the quota, or under the file size limit.
-pub(crate) fn is_disk_full(error: &heed::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error, heed::Error::Io(error)
-        if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge))
 }
 
 /// Wraps an engine error.

@@ -3,6 +3,7 @@
 mod append;
 mod chain;
 mod codec;
+mod create;
 mod dir_lock;
 mod directory;
 mod dump;
@@ -17,6 +18,7 @@ mod open_error;
 mod options;
 mod published;
 mod read;
+mod room;
 mod shared;
 mod stats;
 mod store;

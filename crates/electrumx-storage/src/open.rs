@@ -9,19 +9,31 @@ use heed::{AnyTls, CommitOrAbort, Database, MdbError, RoTxn};
 
 use crate::chain::Chain;
 use crate::codec::{take_tx_num, u32_key};
+use crate::create::create;
 use crate::dir_lock::DirLock;
-use crate::directory::{self, TIP_FILE};
+use crate::directory::{self, tip_file};
 use crate::env::{self, Env};
-use crate::failure::is_disk_full;
 use crate::fixed_rows::place;
 use crate::identity::Identity;
-use crate::meta::{CreateError, Meta};
+use crate::meta::Meta;
 use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::published::Published;
 use crate::read;
+use crate::room::is_no_room;
 use crate::shared::Shared;
 use crate::tables::{COUNTS_A_ROW, TXIDS_A_ROW, Tables};
+
+#[cfg(test)]
+mod tests;
+
+type Handle<'a> = Database<'a, Bytes, Bytes>;
+
+/// Smallest map in bytes; the empty tables take 60 kB.
+const MIN_MAP: usize = 1 << 20;
+
+/// Sizes of maps are multiples of this; the largest page size there is.
+const MAP_STEP: usize = 1 << 16;
 
 pub(crate) fn open(
     dir: &Path,
@@ -30,82 +42,49 @@ pub(crate) fn open(
 ) -> Result<Shared, OpenError> {
     directory::prepare(dir)?;
     let lock = DirLock::acquire(dir)?;
-    let env = open_env(dir, options)?;
+    let path = tip_file(dir);
+    if !path.exists() {
+        create(dir, identity, options)?;
+    }
+    let env = open_env(dir, &path, options)?;
     let engine = |action| move |error| engine_error(dir, action, error);
-
     // Slots of readers that were killed would pin old pages for ever.
     env.clear_stale_readers().map_err(engine("clear stale readers of"))?;
+
     let txn = env.read_txn().map_err(engine("read"))?;
-    let opened = env.open_databases_and_commit(txn, |opener, txn| {
-        let meta: Option<Database<'_, Bytes, Bytes>> =
-            opener.open_database(txn, Some(Tables::NAMES[0]))?;
-        let root: Option<Database<'_, Bytes, Bytes>> = opener.open_database(txn, None)?;
-        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit((meta, root)))
+    let meta = env.open_databases_and_commit(txn, |opener, txn| {
+        let meta: Option<Handle<'_>> = opener.open_database(txn, Some(Tables::NAMES[0]))?;
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(meta))
     });
-    let (meta, root) = opened.map_err(engine("read"))?.unwrap_commit();
+    let Some(meta) = meta.map_err(engine("read"))?.unwrap_commit() else {
+        let found = "its tip.mdb is an LMDB file of another program".into();
+        return Err(OpenError::Foreign { dir: dir.into(), found });
+    };
     let txn = env.read_txn().map_err(engine("read"))?;
-    let empty = root.map_or(Ok(true), |root| root.is_empty(&txn)).map_err(engine("read"))?;
-    let meta = match meta {
-        Some(meta) => Some(Meta::check(&txn, meta, dir, identity)?),
-        None if empty => None,
-        None => {
-            let found = format!("{TIP_FILE} is an LMDB file of another program");
-            return Err(OpenError::Foreign { dir: dir.into(), found });
-        }
-    };
+    let meta = Meta::check(&txn, meta, dir, identity)?;
     drop(txn);
-    let (tables, meta) = match meta {
-        Some(meta) => (open_tables(&env, dir)?, meta),
-        None => create(&env, dir, identity, options)?,
-    };
+    let tables = open_tables(&env, dir)?;
     let txn = env.read_txn().map_err(engine("read"))?;
     let chain = load_chain(&txn, &tables).map_err(|error| store_error(dir, error))?;
     let published = Published::new(txn.id(), chain);
     drop(txn);
-    Ok(Shared { env, tables, meta, published, dir: dir.into(), lock })
+    let (dir, patience) = (dir.into(), options.patience);
+    Ok(Shared { env, tables, meta, published, dir, patience, lock })
 }
 
-fn open_env(dir: &Path, options: &Options) -> Result<Env, OpenError> {
-    let page = 1 << 16;
-    let bytes = options.map_size_bytes.max(page).div_ceil(page).saturating_mul(page);
-    let path = dir.join(TIP_FILE);
-    env::open(&path, bytes, options.max_views).map_err(|error| match error {
+pub(crate) fn open_env(dir: &Path, path: &Path, options: &Options) -> Result<Env, OpenError> {
+    let bytes = options.map_size_bytes.max(MIN_MAP).div_ceil(MAP_STEP).saturating_mul(MAP_STEP);
+    env::open(path, bytes, options.max_views).map_err(|error| match error {
         heed::Error::Io(source) if source.kind() == io::ErrorKind::OutOfMemory => {
             OpenError::Map { bytes, source }
         }
-        error if is_disk_full(&error) => OpenError::Full { dir: dir.into() },
-        heed::Error::Io(source) => OpenError::Access { action: "open", path, source },
-        heed::Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch) => OpenError::Foreign {
-            dir: dir.into(),
-            found: format!("{TIP_FILE} is not an LMDB file of this kind"),
-        },
+        error if is_no_room(&error) => OpenError::Full { dir: dir.into() },
+        heed::Error::Io(source) => OpenError::Access { action: "open", path: path.into(), source },
+        heed::Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch) => {
+            OpenError::Foreign { dir: dir.into(), found: "its tip.mdb is not an LMDB file".into() }
+        }
         error => engine_error(dir, "open", error),
     })
-}
-
-/// Creates all tables and `meta` in one commit: a database has all of them or none.
-fn create(
-    env: &Env,
-    dir: &Path,
-    identity: &Identity,
-    options: &Options,
-) -> Result<(Tables, Meta), OpenError> {
-    let engine = |error| engine_error(dir, "create", error);
-    let txn = env.write_txn().map_err(engine)?;
-    let handles = env.create_databases_and_commit(txn, |opener, txn| {
-        let handles = Tables::NAMES.map(|name| opener.create_database(txn, Some(name)));
-        let handles = all(handles)?;
-        Meta::create(txn, handles[0], identity, options)?;
-        Ok::<_, CreateError>(CommitOrAbort::<_, ()>::Commit(handles))
-    });
-    let handles = handles.map_err(|error| match error {
-        CreateError::Random(error) => OpenError::Random(Box::new(error)),
-        CreateError::Engine(error) => engine(error),
-    })?;
-    let tables = Tables::new(handles.unwrap_commit());
-    let txn = env.read_txn().map_err(engine)?;
-    let meta = Meta::check(&txn, tables.meta.db, dir, identity)?;
-    Ok((tables, meta))
 }
 
 fn open_tables(env: &Env, dir: &Path) -> Result<Tables, OpenError> {
@@ -121,7 +100,7 @@ fn open_tables(env: &Env, dir: &Path) -> Result<Tables, OpenError> {
 }
 
 /// Returns all values or the first error.
-fn all<T, E, const N: usize>(results: [Result<T, E>; N]) -> Result<[T; N], E> {
+pub(crate) fn all<T, E, const N: usize>(results: [Result<T, E>; N]) -> Result<[T; N], E> {
     let mut first_error = None;
     let values = results.map(|result| {
         let keep = |error| {
@@ -174,8 +153,8 @@ fn load_chain(txn: &RoTxn<'_, AnyTls>, tables: &Tables) -> Result<Chain, StoreEr
     Ok(Chain::default().extended(ends, tip))
 }
 
-fn engine_error(dir: &Path, action: &'static str, error: heed::Error) -> OpenError {
-    if is_disk_full(&error) {
+pub(crate) fn engine_error(dir: &Path, action: &'static str, error: heed::Error) -> OpenError {
+    if is_no_room(&error) {
         return OpenError::Full { dir: dir.into() };
     }
     OpenError::Engine { action, dir: dir.into(), source: Box::new(error) }

@@ -1,6 +1,7 @@
 //! What a store and its views own together.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::dir_lock::DirLock;
 use crate::env::Env;
@@ -16,6 +17,8 @@ pub(crate) struct Shared {
     pub(crate) meta: Meta,
     pub(crate) published: Published,
     pub(crate) dir: PathBuf,
+    /// See [`Options::patience`](crate::Options::patience).
+    pub(crate) patience: Duration,
     #[expect(dead_code, reason = "held for its lock")]
     pub(crate) lock: DirLock,
 }

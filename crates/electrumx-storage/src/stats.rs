@@ -4,7 +4,7 @@ use std::fs;
 
 use electrumx_core::StoreError;
 
-use crate::directory::TIP_FILE;
+use crate::directory::tip_file;
 use crate::failure::backend;
 use crate::store::LmdbStore;
 use crate::view::LmdbView;
@@ -28,7 +28,7 @@ impl LmdbStore {
     /// # Errors
     /// When the file cannot be seen.
     pub fn disk_bytes(&self) -> Result<u64, StoreError> {
-        let found = fs::metadata(self.shared.dir.join(TIP_FILE));
+        let found = fs::metadata(tip_file(&self.shared.dir));
         Ok(found.map_err(|error| backend("see the size of the database")(error.into()))?.len())
     }
 

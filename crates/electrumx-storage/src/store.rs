@@ -9,6 +9,7 @@ use heed::RwTxn;
 
 use crate::append::{self, Buffers};
 use crate::chain::Chain;
+use crate::directory::tip_file;
 use crate::env;
 use crate::failure::{Failure, backend};
 use crate::identity::Identity;
@@ -18,9 +19,6 @@ use crate::options::Options;
 use crate::shared::Shared;
 use crate::unwind;
 use crate::view::LmdbView;
-
-/// How long a full map waits for views to be dropped before the write is refused.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An index in an LMDB file.
 ///
@@ -77,7 +75,7 @@ impl LmdbStore {
         next: Chain,
         change: impl Fn(&mut RwTxn<'_>, &mut Buffers) -> Result<(), Failure>,
     ) -> Result<(), StoreError> {
-        let next = Arc::new(next);
+        let (next, file) = (Arc::new(next), tip_file(&self.shared.dir));
         let Shared { env, published, dir, .. } = &*self.shared;
         loop {
             let begun = env.write_txn();
@@ -88,15 +86,15 @@ impl LmdbStore {
                     let committed = txn.commit();
                     published.conclude(committed.is_ok());
                     let Err(error) = committed else { return Ok(()) };
-                    let failure = Failure::Engine(error);
-                    // Without room nothing was written; after any other failure who knows what the
+                    let failure = Failure::Engine(error).clarified(&file);
+                    // Without room nothing was changed; after any other failure who knows what the
                     // disk holds, and LMDB must read it anew.
                     writer.poisoned = !failure.leaves_the_file_intact();
                     failure
                 }
                 Err(failure) => {
                     drop(txn);
-                    failure
+                    failure.clarified(&file)
                 }
             };
             if !failure.is_map_full() {
@@ -108,7 +106,7 @@ impl LmdbStore {
 
     /// Doubles the memory map.
     fn grow(&self) -> Result<(), StoreError> {
-        let Shared { env, published, .. } = &*self.shared;
+        let Shared { env, published, patience, .. } = &*self.shared;
         let old = env.info().map_size;
         let Some(new) = old.checked_mul(2) else {
             return Err(backend("double the memory map")(heed::Error::Mdb(
@@ -116,7 +114,7 @@ impl LmdbStore {
             )));
         };
         tracing::info!(old, new, "enlarging the memory map of the index");
-        let resized = published.without_views(PATIENCE, || match env::resize(env, new) {
+        let resized = published.without_views(*patience, || match env::resize(env, new) {
             Ok(()) => (Ok(()), true),
             // LMDB has unmapped the file by now; without a map every access would be a crash.
             Err(error) => (Err(error), env::resize(env, old).is_ok()),

@@ -15,6 +15,9 @@ use crate::codec::{self, output_key, part_key, script_key, tx_key, txid_key, u32
 use crate::read;
 use crate::shared::Shared;
 
+#[cfg(test)]
+mod tests;
+
 /// An open read transaction and the chain it shows.
 pub(crate) struct LmdbView {
     /// Taken only by `drop`, which must end the transaction before it counts the view out.

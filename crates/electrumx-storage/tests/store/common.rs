@@ -1,7 +1,8 @@
-//! Stores in temporary directories.
+//! Stores in temporary directories, and child processes that use them.
 
 use std::ops::Deref;
 use std::path::Path;
+use std::process::Command;
 
 use electrumx_core::HashXKey;
 use electrumx_core::bitcoin::Network;
@@ -9,7 +10,10 @@ use electrumx_core::bitcoin::constants::genesis_block;
 use electrumx_storage::{Identity, LmdbStore, Options};
 use tempfile::TempDir;
 
-/// A store and its directory.
+/// Tells a child process which directory to use.
+pub(crate) const CHILD_DIR: &str = "ELECTRUMX_STORAGE_TEST_DIR";
+
+/// A store and its directory, which goes last.
 pub(crate) struct Temp {
     pub(crate) store: LmdbStore,
     pub(crate) dir: TempDir,
@@ -47,4 +51,19 @@ pub(crate) fn temp_with(options: Options) -> Temp {
 
 pub(crate) fn temp() -> Temp {
     temp_with(options())
+}
+
+/// Prepares to run an ignored test of this binary as a process of its own, with a limit on the size of
+/// files being an error instead of a signal.
+pub(crate) fn child(test: &str, dir: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"trap "" XFSZ; exec "$@""#, "sh"]);
+    command.arg(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--ignored", "--nocapture"]).env(CHILD_DIR, dir);
+    command
+}
+
+/// Returns the directory that [`child`] was given.
+pub(crate) fn child_dir() -> std::path::PathBuf {
+    std::env::var_os(CHILD_DIR).expect("this test is run by another one").into()
 }

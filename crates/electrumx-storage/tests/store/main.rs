@@ -1,4 +1,12 @@
 //! Tests of the store as its users see it.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod common;
 mod conformance;
+mod crash;
+mod disk_full;
+mod growth;
+mod lifetime;
+mod open;
+mod property;
+mod schema;
