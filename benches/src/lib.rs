@@ -1,1 +1,7 @@
-//! See the folder's README.
+//! What the benches share: a deterministic chain with a realistic mix of transactions, and what a process costs.
+
+mod chain;
+mod usage;
+
+pub use chain::{GeneratedChain, Shape};
+pub use usage::Usage;
