@@ -39,7 +39,8 @@ fn a_store_larger_than_its_map_opens() {
 
 #[test]
 fn growth_waits_for_views() {
-    let (store, blocks) = (temp_with(tiny()), TestChain::with_blocks(72, 60));
+    let patient = Options { patience: Duration::from_secs(60), ..tiny() };
+    let (store, blocks) = (temp_with(patient), TestChain::with_blocks(72, 60));
     store.append(&blocks[..1]).unwrap();
     let (view, shown) = (store.view().unwrap(), &blocks[..1]);
     thread::scope(|scope| {
