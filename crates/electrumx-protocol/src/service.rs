@@ -25,7 +25,7 @@ const NOTIFY_CHUNK: usize = 256;
 
 /// The Electrum service: index, mempool view and node, and the sessions that are served from them.
 ///
-/// Give each connection to [`serve`](crate::serve), and tell of each change by [`notify`](Self::notify).
+/// Give each connection to [`serve`](crate::serve()), and tell of each change by [`notify`](Self::notify).
 pub struct Service<N> {
     pub(crate) node: Arc<N>,
     pub(crate) config: ServiceConfig,

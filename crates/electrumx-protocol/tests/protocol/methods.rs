@@ -499,7 +499,7 @@ async fn a_transaction_that_is_confirmed_while_the_node_is_asked_is_found() {
     let (delta, _) = server.chain.block(None, &[tx(0xcb), f0.clone()]);
     let store = std::sync::Arc::clone(&server.chain.store);
     server.node.txs.lock().insert((f0.txid, Some(delta.id.hash)), "f0");
-    *server.node.meanwhile.lock() = Some(Box::new(move |_| store.append(&[delta]).unwrap()));
+    *server.node.meanwhile.lock() = Some(Box::new(move || store.append(&[delta]).unwrap()));
     let params = format!(r#"["{}"]"#, hex(0xf0));
     check(&server, "blockchain.transaction.get", &[(&params, r#""6630""#)]).await;
 }

@@ -9,6 +9,9 @@ use electrumx_core::mempool::{Mempool, MempoolTx};
 use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, RawValue};
 use parking_lot::{Mutex, RwLock};
 
+/// What happens while the node is being asked.
+pub(crate) type Event = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 pub(crate) struct FakeNode {
     /// Transactions by id and the block they are in.
@@ -20,7 +23,7 @@ pub(crate) struct FakeNode {
     pub(crate) down: Mutex<bool>,
     pub(crate) estimates: AtomicUsize,
     /// Called before a transaction is looked up: what happens meanwhile.
-    pub(crate) meanwhile: Mutex<Option<Box<dyn FnOnce(&Self) + Send>>>,
+    pub(crate) meanwhile: Mutex<Option<Event>>,
 }
 
 impl FakeNode {
@@ -31,7 +34,7 @@ impl FakeNode {
     fn find(&self, txid: &Txid, block: Option<BlockHash>) -> Result<&'static str, NodeError> {
         self.up()?;
         if let Some(meanwhile) = self.meanwhile.lock().take() {
-            meanwhile(self);
+            meanwhile();
         }
         let message = "No such mempool transaction. Use -txindex or provide a block hash to enable \
                        blockchain transaction queries. Use gettransaction for wallet transactions.";
