@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use electrumx_core::mempool::fee_histogram as histogram_of;
 
-use super::read;
 use crate::error::RpcError;
 use crate::json;
 use crate::node::Node;
@@ -13,7 +12,7 @@ use crate::session::Session;
 
 /// How long a histogram is good for. Scanning a full mempool takes some milliseconds.
 const HISTOGRAM_LIFETIME: Duration = Duration::from_secs(10);
-/// Mempools of up to this many transactions are scanned each time.
+/// Mempools of up to this many transactions are scanned for each request.
 const SMALL_MEMPOOL: usize = 1000;
 
 /// `mempool.get_fee_histogram()`.
@@ -24,25 +23,24 @@ pub(super) async fn fee_histogram<N: Node>(
 ) -> Result<(), RpcError> {
     params.none()?;
     let service = &session.service;
-    let small = service.reader.mempool().read().len() <= SMALL_MEMPOOL;
-    if !small && let Some(histogram) = service.fees.histogram.fresh(HISTOGRAM_LIFETIME) {
+    if let Some(histogram) = service.fees.histogram.fresh(HISTOGRAM_LIFETIME) {
         out.extend_from_slice(&histogram);
         return Ok(());
     }
+    let read = service.reader.run(|reader| {
+        let mempool = reader.mempool().read();
+        Ok((histogram_of(&mempool), mempool.len()))
+    });
+    let (histogram, count) = read.await?;
     let start = out.len();
-    read(session, out, |reader, out| {
-        let histogram = histogram_of(&reader.mempool().read());
-        json::array(out, histogram, |out, bin| {
-            out.push(b'[');
-            json::rate(out, bin.rate());
-            out.push(b',');
-            json::integer(out, bin.vsize);
-            out.push(b']');
-        });
-        Ok(())
-    })
-    .await?;
-    if !small {
+    json::array(out, histogram, |out, bin| {
+        out.push(b'[');
+        json::rate(out, bin.rate());
+        out.push(b',');
+        json::integer(out, bin.vsize);
+        out.push(b']');
+    });
+    if count > SMALL_MEMPOOL {
         service.fees.histogram.set(out[start..].to_vec());
     }
     Ok(())
