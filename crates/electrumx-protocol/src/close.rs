@@ -20,7 +20,8 @@ pub enum CloseReason {
     TooLong,
     /// The client and the server have no protocol version in common.
     UnsupportedVersion,
-    /// The history of a subscribed script outgrew the limit: the client learns it when it subscribes anew.
+    /// The history of a subscribed script outgrew the limit: the client learns it when it
+    /// subscribes anew.
     HistoryTooLarge,
 }
 

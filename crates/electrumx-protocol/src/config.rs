@@ -18,7 +18,8 @@ pub struct ServiceConfig {
     /// contain `electrs`. Default: `ElectrumX-rs` and this crate's version.
     pub server_version: String,
     /// Text of `server.banner`. `$SERVER_VERSION`, `$SERVER_SUBVERSION`, `$DAEMON_VERSION`,
-    /// `$DAEMON_SUBVERSION` and `$DONATION_ADDRESS` are replaced. Default: one line with the server's version.
+    /// `$DAEMON_SUBVERSION` and `$DONATION_ADDRESS` are replaced. Default: one line with the
+    /// server's version.
     pub banner: String,
     /// Answer to `server.donation_address`. Default: empty.
     pub donation_address: String,
@@ -68,17 +69,20 @@ pub struct HostPorts {
     pub wss: Option<u16>,
 }
 
-/// What one client may use up. Exceeding a limit is answered with an error, never with a truncated result.
+/// What one client may use up. Exceeding a limit is answered with an error, never with a truncated
+/// result.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Longest request line in bytes. Default 8,200,000: the hex of a 4 MB transaction and its envelope.
+    /// Longest request line in bytes. Default 8,200,000: the hex of a 4 MB transaction and its
+    /// envelope.
     pub max_line_bytes: usize,
-    /// Longest answer in bytes, a whole batch counted as one. Default 8,100,000: what Electrum accepts.
+    /// Longest answer in bytes, a whole batch counted as one. Default 8,100,000: what Electrum
+    /// accepts.
     pub max_send_bytes: usize,
     /// Most requests in a batch. Default 10,000; clients send up to 200.
     pub max_batch: usize,
-    /// Most outputs, and most transactions, of a script that is served. Default 81,817: what fits into
-    /// the default `max_send_bytes` with 99 bytes for each entry, as in ElectrumX.
+    /// Most outputs, and most transactions, of a script that is served. Default 81,817: what fits
+    /// into the default `max_send_bytes` with 99 bytes for each entry, as in ElectrumX.
     pub max_history: usize,
     /// Most script subscriptions of a session. Default 100,000 (about 20 MB).
     pub max_subscriptions: usize,
@@ -88,7 +92,8 @@ pub struct Limits {
     pub max_concurrent_reads: usize,
     /// Time for one request. Default 30 s: how long Electrum waits.
     pub request_timeout: Duration,
-    /// Time without a complete request after which a session ends. Default 600 s; wallets ping every 5 minutes or more often.
+    /// Time without a complete request after which a session ends. Default 600 s; wallets ping
+    /// every 5 minutes or more often.
     pub session_timeout: Duration,
     /// Time for a session's first request. Default 60 s.
     pub first_request_timeout: Duration,

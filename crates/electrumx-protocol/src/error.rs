@@ -7,7 +7,8 @@ use electrumx_core::StoreError;
 use crate::json;
 use crate::node::NodeError;
 
-/// Why a request failed (protocol page "Errors"). Some texts are matched by clients: do not reword them.
+/// Why a request failed (protocol page "Errors"). Some texts are matched by clients: do not reword
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RpcError {
     /// The line is not JSON.

@@ -59,7 +59,8 @@ impl Fees {
         }
     }
 
-    /// Forgets the estimates. Call when the tip changed, before clients learn of it: they ask again then.
+    /// Forgets the estimates. Call when the tip changed, before clients learn of it: they ask again
+    /// then.
     pub(crate) fn tip_changed(&self) {
         let mut estimates = self.estimates.lock();
         estimates.epoch += 1;
@@ -67,7 +68,8 @@ impl Fees {
     }
 }
 
-/// The confirmation target that stands for `blocks`: ElectrumX's buckets, which bound the cache and what the node is asked.
+/// The confirmation target that stands for `blocks`: ElectrumX's buckets, which bound the cache and
+/// what the node is asked.
 pub(crate) fn bucket(blocks: u64) -> u16 {
     match u16::try_from(blocks).unwrap_or(u16::MAX) {
         0 => 1,
@@ -100,8 +102,8 @@ impl<T: Clone> Kept<T> {
         *self.0.lock() = Some((Instant::now(), value));
     }
 
-    /// Returns the value, asking for it when it is old. When the node does not answer an old value is better than none: the floors
-    /// hardly ever change.
+    /// Returns the value, asking for it when it is old. When the node does not answer an old value
+    /// is better than none: the floors hardly ever change.
     pub(crate) async fn get(
         &self,
         ask: impl Future<Output = Result<T, NodeError>>,

@@ -23,7 +23,8 @@ impl Lines {
         Self { buffer: BytesMut::new(), scanned: 0, max_len }
     }
 
-    /// Returns the buffer to read into, with room in it: more of it the longer the unfinished line is.
+    /// Returns the buffer to read into, with room in it: more of it the longer the unfinished line
+    /// is.
     pub(crate) fn space(&mut self) -> &mut BytesMut {
         self.buffer.reserve(self.buffer.len().clamp(IDLE_CAPACITY, 1 << 18));
         &mut self.buffer

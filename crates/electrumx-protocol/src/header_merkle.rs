@@ -6,8 +6,9 @@ use electrumx_core::{ChainView, Height, StoreError};
 
 /// The merkle tree over all block hashes: its complete nodes, level by level.
 ///
-/// A node is kept once all leaves below it exist; such nodes change only by a reorg. A proof against any height takes from here all
-/// but the O(log n) nodes at the right edge. Memory: 64 bytes a block, 64 MB at a million; filled by the first proof asked for.
+/// A node is kept once all leaves below it exist; such nodes change only by a reorg. A proof
+/// against any height takes from here all but the O(log n) nodes at the right edge. Memory: 64
+/// bytes a block, 64 MB at a million; filled by the first proof asked for.
 ///
 /// # Correctness
 ///
@@ -19,7 +20,8 @@ pub(crate) struct HeaderMerkle {
 }
 
 impl HeaderMerkle {
-    /// Returns the branch of the header at `height` in the tree over headers `0..=cp_height`, and its root.
+    /// Returns the branch of the header at `height` in the tree over headers `0..=cp_height`, and
+    /// its root.
     ///
     /// `None` unless `height <= cp_height <= tip`.
     pub(crate) fn proof(

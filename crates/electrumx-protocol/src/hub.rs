@@ -2,9 +2,10 @@
 //!
 //! # Correctness
 //!
-//! No client is waited for. What is posted to a session is one status for each subscribed script, the newest, and
-//! the tip is a single shared value; so what a slow session has pending never exceeds its subscriptions, and when it comes
-//! to read it gets the present state. A client that takes nothing at all is dropped by its own session.
+//! No client is waited for. What is posted to a session is one status for each subscribed script,
+//! the newest, and the tip is a single shared value; so what a slow session has pending never
+//! exceeds its subscriptions, and when it comes to read it gets the present state. A client that
+//! takes nothing at all is dropped by its own session.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -69,7 +70,8 @@ impl Member {
         self.token.cancel();
     }
 
-    /// Returns why the session was told to end; it is the server that stops when nobody gave a reason.
+    /// Returns why the session was told to end; it is the server that stops when nobody gave a
+    /// reason.
     pub(crate) fn close_reason(&self) -> CloseReason {
         self.reason.get().copied().unwrap_or(CloseReason::Shutdown)
     }

@@ -3,7 +3,8 @@
 //! # Correctness
 //!
 //! - The id is never decoded: it is echoed bit for bit.
-//! - Nothing recurses into the client's JSON: values stay raw text, which is checked without a stack.
+//! - Nothing recurses into the client's JSON: values stay raw text, which is checked without a
+//!   stack.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -7,26 +7,30 @@ use serde_json::value::RawValue;
 
 /// A full node, as sessions see it.
 ///
-/// Implemented above this crate, over the node's RPC. Calls may be slow or fail at any time; a session
-/// waits at most [`Limits::request_timeout`](crate::Limits::request_timeout) and then drops the future.
-/// The service caches fee answers, so an implementation need not.
+/// Implemented above this crate, over the node's RPC. Calls may be slow or fail at any time; a
+/// session waits at most [`Limits::request_timeout`](crate::Limits::request_timeout) and then drops
+/// the future. The service caches fee answers, so an implementation need not.
 pub trait Node: Send + Sync + 'static {
     /// Hands a transaction (hex, as the client sent it) to the node: `sendrawtransaction`.
     ///
-    /// Returns only after the [`Mempool`](electrumx_core::mempool::Mempool) view holds the accepted transaction (or has learned that it is
-    /// confirmed), so that a client which asks for its history right after the reply sees it. Notifying
-    /// other sessions is the caller's business, by [`Service::notify`](crate::Service::notify).
+    /// Returns only after the [`Mempool`](electrumx_core::mempool::Mempool) view holds the accepted
+    /// transaction (or has learned that it is confirmed), so that a client which asks for its
+    /// history right after the reply sees it. Notifying other sessions is the caller's business, by
+    /// [`Service::notify`](crate::Service::notify).
     ///
     /// # Errors
-    /// [`NodeError::Rpc`] with the node's own words when it refuses: clients look for phrases in them.
+    /// [`NodeError::Rpc`] with the node's own words when it refuses: clients look for phrases in
+    /// them.
     fn broadcast(&self, raw_tx: &str) -> impl Future<Output = Result<Txid, NodeError>> + Send;
 
     /// Hands a package of transactions (hex; child last) to the node: `submitpackage` (Core ≥ 28).
     ///
-    /// Returns the node's answer unchanged, under the same condition as [`broadcast`](Self::broadcast).
+    /// Returns the node's answer unchanged, under the same condition as
+    /// [`broadcast`](Self::broadcast).
     ///
     /// # Errors
-    /// [`NodeError::Rpc`] when the node refuses the call as a whole; code −32601 when it does not know it.
+    /// [`NodeError::Rpc`] when the node refuses the call as a whole; code −32601 when it does not
+    /// know it.
     fn broadcast_package(
         &self,
         raw_txs: &[String],
@@ -67,7 +71,8 @@ pub trait Node: Send + Sync + 'static {
         block: Option<BlockHash>,
     ) -> impl Future<Output = Result<Vec<u8>, NodeError>> + Send;
 
-    /// Returns the node's description of a transaction unchanged: `getrawtransaction` with verbosity 1.
+    /// Returns the node's description of a transaction unchanged: `getrawtransaction` with
+    /// verbosity 1.
     ///
     /// # Errors
     /// As for [`raw_transaction`](Self::raw_transaction).

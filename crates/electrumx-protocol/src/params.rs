@@ -19,7 +19,8 @@ const SHOWN_CHARS: usize = 100;
 pub(crate) struct Params<'a>(pub(crate) Option<&'a RawValue>);
 
 impl<'a> Params<'a> {
-    /// Reads the arguments a method takes: `required` ones, then `optional` ones. `null` stands for an absent optional one.
+    /// Reads the arguments a method takes: `required` ones, then `optional` ones. `null` stands for
+    /// an absent optional one.
     pub(crate) fn read<const R: usize, const O: usize>(
         self,
         required: [&'static str; R],
@@ -151,7 +152,8 @@ impl<'a> Arg<'a> {
         txid.ok_or_else(|| self.wrong("should be a transaction hash"))
     }
 
-    /// Returns an integer of zero or more, a JSON number or a string of digits. What exceeds 64 bits becomes the largest number.
+    /// Returns an integer of zero or more, a JSON number or a string of digits. What exceeds 64
+    /// bits becomes the largest number.
     pub(crate) fn integer(self) -> Result<u64, RpcError> {
         let text = self.text().unwrap_or(Cow::Borrowed(self.0.get()));
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -203,7 +205,8 @@ impl<'a> Arg<'a> {
         self.0.get().starts_with('{')
     }
 
-    /// Returns the argument for an error text: a string without quotes, anything else as it is, shortened.
+    /// Returns the argument for an error text: a string without quotes, anything else as it is,
+    /// shortened.
     pub(crate) fn shown(self) -> String {
         shorten(&self.text().unwrap_or(Cow::Borrowed(self.0.get())))
     }

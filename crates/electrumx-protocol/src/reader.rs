@@ -3,8 +3,8 @@
 //! # Correctness
 //!
 //! - No snapshot lives across an `.await`: a read opens one, collects, and closes it.
-//! - A [`Snapshot`] takes the mempool lock first and opens the view under it, so the view's tip is never behind
-//!   the mempool's by more than what the indexer itself is.
+//! - A [`Snapshot`] takes the mempool lock first and opens the view under it, so the view's tip is
+//!   never behind the mempool's by more than what the indexer itself is.
 //! - [`Stamp`]s order snapshots by the state they show; see [`Reader::snapshot`].
 
 use std::sync::Arc;
@@ -31,7 +31,8 @@ pub(crate) struct Reader {
     max_history: usize,
 }
 
-/// When a snapshot was taken: of two, the one with the larger stamp shows the same state or a later one.
+/// When a snapshot was taken: of two, the one with the larger stamp shows the same state or a later
+/// one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct Stamp(u64);
 
@@ -55,7 +56,8 @@ impl Reader {
 
     /// Runs a read on the blocking pool, when it has room.
     ///
-    /// If the future is dropped or times out the read still runs to its end and keeps its place in the pool.
+    /// If the future is dropped or times out the read still runs to its end and keeps its place in
+    /// the pool.
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
@@ -100,11 +102,12 @@ impl Reader {
 
     /// Opens a view of the chain and copies what `take` wants of the mempool.
     ///
-    /// The mempool stays locked while `take` runs, so it must be short; the view can be used as long as needed.
+    /// The mempool stays locked while `take` runs, so it must be short; the view can be used as
+    /// long as needed.
     ///
-    /// Stamps are drawn and views opened under one lock, so later stamps see later chains. They also see
-    /// later mempools: a mempool cannot change between two overlapping read locks, and if they do not
-    /// overlap then the earlier lock's stamp was drawn earlier.
+    /// Stamps are drawn and views opened under one lock, so later stamps see later chains. They
+    /// also see later mempools: a mempool cannot change between two overlapping read locks, and if
+    /// they do not overlap then the earlier lock's stamp was drawn earlier.
     pub(crate) fn snapshot<T>(
         &self,
         take: impl FnOnce(&Mempool, &dyn ChainView) -> Result<T, StoreError>,

@@ -47,8 +47,9 @@ pub(crate) struct ScriptMempool {
 impl ScriptMempool {
     /// Collects it, leaving out what `view` has confirmed already.
     ///
-    /// While a block is indexed and the mempool not yet listed anew the two have different tips. The view is
-    /// then the newer one: its transactions are not unconfirmed any more, nor are their children's inputs.
+    /// While a block is indexed and the mempool not yet listed anew the two have different tips.
+    /// The view is then the newer one: its transactions are not unconfirmed any more, nor are their
+    /// children's inputs.
     pub(crate) fn collect(
         mempool: &Mempool,
         view: &dyn ChainView,

@@ -28,8 +28,9 @@ const PARTING_TIME: Duration = Duration::from_secs(1);
 /// Serves one client over a stream of newline-terminated JSON-RPC until either side ends it.
 ///
 /// Requests are answered in order. While more than
-/// [`max_unsent_bytes`](crate::Limits::max_unsent_bytes) wait for the client to take them, nothing more is read from it.
-/// The stream is shut down when the function returns. The future may be dropped at any time; the session is gone then.
+/// [`max_unsent_bytes`](crate::Limits::max_unsent_bytes) wait for the client to take them, nothing
+/// more is read from it. The stream is shut down when the function returns. The future may be
+/// dropped at any time; the session is gone then.
 pub async fn serve<N, S>(
     service: Arc<Service<N>>,
     stream: S,
@@ -81,7 +82,8 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
         }
     }
 
-    /// Answers what came and tells what is to be told, until there is nothing left or too much unsent.
+    /// Answers what came and tells what is to be told, until there is nothing left or too much
+    /// unsent.
     async fn work(&mut self) -> Result<(), CloseReason> {
         let mut answer = Vec::new();
         while self.outlet.len() < self.max_unsent {

@@ -20,12 +20,14 @@ use crate::reader::Reader;
 use crate::script::ScriptMempool;
 use crate::stats::SessionInfo;
 
-/// Scripts whose statuses are computed from one snapshot when notifying: bounds how long it is open.
+/// Scripts whose statuses are computed from one snapshot when notifying: bounds how long it is
+/// open.
 const NOTIFY_CHUNK: usize = 256;
 
 /// The Electrum service: index, mempool view and node, and the sessions that are served from them.
 ///
-/// Give each connection to [`serve`](crate::serve()), and tell of each change by [`notify`](Self::notify).
+/// Give each connection to [`serve`](crate::serve()), and tell of each change by
+/// [`notify`](Self::notify).
 pub struct Service<N> {
     pub(crate) node: Arc<N>,
     pub(crate) config: ServiceConfig,
@@ -70,11 +72,13 @@ impl<N: Node> Service<N> {
 
     /// Tells subscribed sessions what changed.
     ///
-    /// Call it after every change, once index **and** mempool view hold it: also after the first catch-up, after a
-    /// broadcast was accepted, and after a reorg. Calls are carried out one after another. It never waits for a client.
+    /// Call it after every change, once index **and** mempool view hold it: also after the first
+    /// catch-up, after a broadcast was accepted, and after a reorg. Calls are carried out one after
+    /// another. It never waits for a client.
     ///
-    /// The tip is announced if the index still has it, then the status of every touched script that anyone subscribed to
-    /// is computed, once, from the index's present state, which may already be a later one than `changes` speaks of.
+    /// The tip is announced if the index still has it, then the status of every touched script that
+    /// anyone subscribed to is computed, once, from the index's present state, which may already be
+    /// a later one than `changes` speaks of.
     ///
     /// # Errors
     /// When the index cannot be read; call again with the same changes to make up for it.
@@ -102,7 +106,8 @@ impl<N: Node> Service<N> {
             return Ok(());
         }
         let header = self.blocking(move |reader| tip_header(&*reader.view()?, tip)).await?;
-        // A tip that is gone was reorganised away meanwhile; the reorg's own round announces the new one.
+        // A tip that is gone was reorganised away meanwhile; the reorg's own round announces the
+        // new one.
         if let Some(header) = header {
             self.fees.tip_changed();
             self.hub.set_tip(Arc::new(header));
@@ -110,7 +115,8 @@ impl<N: Node> Service<N> {
         Ok(())
     }
 
-    /// Runs a read for the server itself: outside the clients' share of the pool and without time limit.
+    /// Runs a read for the server itself: outside the clients' share of the pool and without time
+    /// limit.
     async fn blocking<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,

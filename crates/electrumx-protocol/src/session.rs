@@ -2,16 +2,20 @@
 //!
 //! # Correctness: no stale status
 //!
-//! A client must end up with the status of the present state, told once. A subscription is registered with the [`Hub`](crate::hub::Hub) first,
-//! then its status is read and answered. Let S be the snapshot it is read from, and R a round of
-//! [`Service::notify`] for a change C that touches the script.
+//! A client must end up with the status of the present state, told once. A subscription is
+//! registered with the [`Hub`](crate::hub::Hub) first, then its status is read and answered. Let S
+//! be the snapshot it is read from, and R a round of [`Service::notify`] for a change C that
+//! touches the script.
 //!
-//! - R looks up subscribers before the registration: C was complete before R began, so before S, and the answer has it.
-//! - R looks up subscribers after it: R's status is posted to this session. It is told only after the answer, because the session looks at
-//!   what was posted between requests. If R's snapshot has the smaller [`Stamp`], S shows the same or a later state, and R's status is
-//!   dropped. Otherwise it is told if it differs from the one in the answer.
+//! - R looks up subscribers before the registration: C was complete before R began, so before S,
+//!   and the answer has it.
+//! - R looks up subscribers after it: R's status is posted to this session. It is told only after
+//!   the answer, because the session looks at what was posted between requests. If R's snapshot has
+//!   the smaller [`Stamp`], S shows the same or a later state, and R's status is dropped. Otherwise
+//!   it is told if it differs from the one in the answer.
 //!
-//! Posted statuses of one script replace each other in the order of rounds, which is the order of their stamps.
+//! Posted statuses of one script replace each other in the order of rounds, which is the order of
+//! their stamps.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -82,7 +86,8 @@ impl<N: Node> Session<N> {
         self.agreed.unwrap_or(self.service.config.protocol_min)
     }
 
-    /// Answers a line, if it wants an answer: appends it to `out`, which is empty, with its line end.
+    /// Answers a line, if it wants an answer: appends it to `out`, which is empty, with its line
+    /// end.
     pub(crate) async fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) {
         match std::str::from_utf8(line) {
             Err(_) => self.refuse(RpcError::NotUtf8, NULL_ID, out),
@@ -121,7 +126,8 @@ impl<N: Node> Session<N> {
         }
     }
 
-    /// Refuses a batch that is too long: each element by its own id, since a lone error leaves clients waiting.
+    /// Refuses a batch that is too long: each element by its own id, since a lone error leaves
+    /// clients waiting.
     fn refuse_batch(&mut self, text: &str, out: &mut Vec<u8>) {
         let limits = &self.service.config.limits;
         let error =
@@ -155,7 +161,8 @@ impl<N: Node> Session<N> {
             Ok(request) => request,
             Err(Misfit { id, error }) => return self.refuse(error, id, out),
         };
-        // Clients have nothing to notify servers of (before 1.7): nothing is done, nothing answered.
+        // Clients have nothing to notify servers of (before 1.7): nothing is done, nothing
+        // answered.
         let Some(id) = id else { return };
         let start = out.len();
         jsonrpc::begin_result(out);
@@ -196,7 +203,8 @@ impl<N: Node> Session<N> {
                 Some(headers) => headers.tip.changed().await.is_ok(),
                 None => false,
             };
-            // Without a subscription there is nothing to wait for. The sender lives as long as the service.
+            // Without a subscription there is nothing to wait for. The sender lives as long as the
+            // service.
             if !changed {
                 std::future::pending::<()>().await;
             }
@@ -207,7 +215,8 @@ impl<N: Node> Session<N> {
         }
     }
 
-    /// Appends what is to be told now, header first, until `out` holds `limit` bytes. Returns how many messages.
+    /// Appends what is to be told now, header first, until `out` holds `limit` bytes. Returns how
+    /// many messages.
     pub(crate) fn notifications(&mut self, out: &mut Vec<u8>, limit: usize) -> u64 {
         let mut count = 0;
         if let Some(headers) = &mut self.headers

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 /// A protocol version such as `1.4.2`: numbers compared one by one, trailing zeros without meaning.
 ///
-/// [`Display`](fmt::Display) gives the shortest form (`1.6`, never `1.6.0`): clients compare the text.
+/// [`Display`](fmt::Display) gives the shortest form (`1.6`, never `1.6.0`): clients compare the
+/// text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ProtocolVersion([u16; 4]);
 

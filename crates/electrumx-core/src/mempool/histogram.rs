@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::state::Mempool;
 
-/// Virtual size a bin must exceed to be closed, in vbytes, for the highest rates. Each closed bin makes the next 10 % larger, as in ElectrumX.
+/// Virtual size a bin must exceed to be closed, in vbytes, for the highest rates. Each closed bin
+/// makes the next 10 % larger, as in ElectrumX.
 const FIRST_BIN_VSIZE: u64 = 30_000;
 
 /// A bin of the histogram.
@@ -12,7 +13,8 @@ const FIRST_BIN_VSIZE: u64 = 30_000;
 pub struct FeeBin {
     /// Lowest rate in the bin, in tenths of a satoshi per vbyte, rounded down.
     pub decirate: u64,
-    /// Size of the transactions that pay this rate or more, and less than the bin before, in vbytes.
+    /// Size of the transactions that pay this rate or more, and less than the bin before, in
+    /// vbytes.
     pub vsize: u64,
 }
 
@@ -27,7 +29,8 @@ impl FeeBin {
 
 /// Returns the histogram of a mempool, by strictly falling rate.
 ///
-/// The bins together hold every transaction: unlike ElectrumX, the last one is reported although it is not full.
+/// The bins together hold every transaction: unlike ElectrumX, the last one is reported although it
+/// is not full.
 #[must_use]
 pub fn fee_histogram(mempool: &Mempool) -> Vec<FeeBin> {
     let mut rates: BTreeMap<u64, u64> = BTreeMap::new();

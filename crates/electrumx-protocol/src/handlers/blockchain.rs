@@ -130,7 +130,8 @@ fn proof(
     Ok(())
 }
 
-/// `blockchain.estimatefee(number, mode=None)`. Never an error for want of an estimate: Electrum would leave.
+/// `blockchain.estimatefee(number, mode=None)`. Never an error for want of an estimate: Electrum
+/// would leave.
 pub(super) async fn estimate_fee<N: Node>(
     session: &Session<N>,
     params: Params<'_>,
@@ -148,7 +149,8 @@ pub(super) async fn estimate_fee<N: Node>(
     Ok(())
 }
 
-/// Other modes are refused, so that arbitrary strings cannot defeat the cache; what is no string counts as absent.
+/// Other modes are refused, so that arbitrary strings cannot defeat the cache; what is no string
+/// counts as absent.
 fn fee_mode(arg: Arg<'_>) -> Result<Option<FeeMode>, RpcError> {
     let Some(mode) = arg.text() else { return Ok(None) };
     match mode.to_ascii_uppercase().as_str() {
@@ -179,7 +181,8 @@ pub(super) fn subscribe<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     params.none()?;
-    // A tip published after this look is seen by the receiver; one published before is what is answered.
+    // A tip published after this look is seen by the receiver; one published before is what is
+    // answered.
     let mut tip = session.service.hub.tip();
     let published = tip.borrow_and_update().clone();
     let published = published.ok_or_else(RpcError::no_blocks)?;

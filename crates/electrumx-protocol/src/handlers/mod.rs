@@ -1,7 +1,7 @@
 //! The methods, one file for each family.
 //!
-//! Every method is served in every version below 1.7, which the protocol allows: clients call `relayfee` on 1.6 and
-//! `unsubscribe` on 1.4. Only the shape of `blockchain.block.headers` depends on the version.
+//! Every method is served in every version below 1.7, which the protocol allows: clients call
+//! `relayfee` on 1.6 and `unsubscribe` on 1.4. Only the shape of `blockchain.block.headers` depends on the version.
 
 mod blockchain;
 mod mempool;

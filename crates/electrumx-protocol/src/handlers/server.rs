@@ -115,7 +115,8 @@ pub(super) fn ping(params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError
 
 /// `server.version(client_name="", protocol_version="1.4")`.
 ///
-/// Only the first call counts. A later one is answered with the same pair: Cake Wallet calls it as a health check.
+/// Only the first call counts. A later one is answered with the same pair: Cake Wallet calls it as
+/// a health check.
 pub(super) fn version<N: Node>(
     session: &mut Session<N>,
     params: Params<'_>,

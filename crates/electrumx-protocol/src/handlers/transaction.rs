@@ -113,7 +113,8 @@ pub(super) async fn broadcast_package<N: Node>(
 
 /// `blockchain.transaction.get(tx_hash, verbose=false)`.
 ///
-/// The node is asked only for what the index or the mempool view holds, so an answer never runs ahead of histories.
+/// The node is asked only for what the index or the mempool view holds, so an answer never runs
+/// ahead of histories.
 pub(super) async fn get<N: Node>(
     session: &Session<N>,
     params: Params<'_>,
@@ -134,8 +135,8 @@ pub(super) async fn get<N: Node>(
             Some(Err(NodeError::Rpc { code: NOT_FOUND, .. })) => return Err(no_such_tx()),
             Some(Err(error)) => return Err(error.into()),
             None => {
-                // It was confirmed, or its block was reorganised away, while the node was asked. If the index
-                // does not know yet, the node may have it back in its mempool.
+                // It was confirmed, or its block was reorganised away, while the node was asked. If
+                // the index does not know yet, the node may have it back in its mempool.
                 let now = locate(session, txid).await?;
                 block = if now == block { None } else { now };
                 continue;
