@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::daemon::Daemon;
@@ -51,12 +52,18 @@ impl Daemon {
         F: Future<Output = Result<T, Failure>>,
     {
         let nodes = self.0.nodes.len();
+        // A silent node must leave time for the next one. Patient requests have the timeout of the connection alone.
+        let limit = match style {
+            Style::Bounded => self.0.deadline.div_f64(nodes as f64),
+            Style::Patient => Duration::MAX,
+        };
         let (mut failures, mut dropped, mut backoff) = (0, false, Backoff::new());
         loop {
             let (index, node) = self.current();
             let result = {
                 let _permit = self.lane(style).acquire().await.ok();
-                request(node.clone()).await
+                let reply = tokio::time::timeout(limit, request(node.clone())).await;
+                reply.unwrap_or(Err(Failure::Down(Trouble::Silent(limit))))
             };
             let trouble = match result {
                 Err(Failure::Down(trouble)) => trouble,

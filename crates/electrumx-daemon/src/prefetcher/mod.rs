@@ -14,7 +14,7 @@ pub struct PrefetchConfig {
     pub parallel: usize,
     /// Bytes of raw blocks that may wait for the processor or be on their way; 64 MiB.
     ///
-    /// The bound may be passed by what the blocks on their way grow against the recent ones, and a single block is fetched however
+    /// Over RPC a block on its way takes about five times its size for a moment (text and copies). The bound may be passed by what the blocks on their way grow against the recent ones, and a single block is fetched however
     /// large it is.
     pub queue_bytes: usize,
 }

@@ -1,7 +1,7 @@
 //! Transactions handed to the node.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bitcoin::{Transaction, Txid};
 use serde::Deserialize;
@@ -58,18 +58,20 @@ impl Daemon {
     pub async fn send_raw_transaction(&self, tx_hex: &str) -> Result<Txid, DaemonError> {
         const METHOD: &str = "sendrawtransaction";
         let params = &self.params(METHOD, [tx_hex])?;
-        let sent_before = &AtomicBool::new(false);
+        // Tries that the node may have acted on without our knowing.
+        let doubts = &AtomicUsize::new(0);
         let reply = self.run(Style::Bounded, |node| async move {
+            doubts.fetch_add(1, Ordering::Relaxed);
             let reply = node.call::<Box<RawValue>>(METHOD, params).await;
-            if matches!(&reply, Err(Failure::Down(trouble)) if trouble.leaves_outcome_open()) {
-                sent_before.store(true, Ordering::Relaxed);
+            if !matches!(&reply, Err(Failure::Down(trouble)) if trouble.leaves_outcome_open()) {
+                doubts.fetch_sub(1, Ordering::Relaxed);
             }
             reply
         });
         match reply.await {
             Ok(reply) => parse::<HashHex>(METHOD, &reply).map(Txid::from),
             Err(error)
-                if error.code() == Some(ALREADY_MINED) && sent_before.load(Ordering::Relaxed) =>
+                if error.code() == Some(ALREADY_MINED) && doubts.load(Ordering::Relaxed) > 0 =>
             {
                 let bytes = BytesHex::parse(tx_hex).0.unwrap_or_default();
                 let tx = bitcoin::consensus::deserialize::<Transaction>(&bytes);

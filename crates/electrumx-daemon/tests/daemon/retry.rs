@@ -120,6 +120,17 @@ async fn the_next_node_stands_in_and_stays() {
 }
 
 #[tokio::test]
+async fn a_silent_node_leaves_time_for_the_next_one() {
+    let silent = FakeNode::start(|_| Reply::Silence).await;
+    let good = FakeNode::start(|request| request.answer(|_, _| Ok(json!([])))).await;
+    let mut config = config(&[&silent.url, &good.url]);
+    config.timeout = Duration::from_secs(60);
+    config.deadline = Duration::from_secs(1);
+    let daemon = Daemon::new(config, CancellationToken::new()).unwrap();
+    assert_eq!(daemon.zmq_notifications().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn a_node_error_is_passed_on_and_not_repeated() {
     let good = FakeNode::start(|request| request.answer(|_, _| Err((-1, "no")))).await;
     let error = good.daemon().block_count().await.unwrap_err();
