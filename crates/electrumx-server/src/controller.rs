@@ -1,0 +1,178 @@
+//! The controller: builds the components, owns their lifetimes and the order in which they stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use electrumx_core::Index;
+use electrumx_core::coin::Coin as _;
+use electrumx_core::mempool::Mempool;
+use electrumx_core::processor::{FlushPolicy, Processor};
+use electrumx_daemon::{Daemon, DaemonConfig, DaemonError, PrefetchConfig, Prefetcher};
+use electrumx_protocol::{Service, ServiceConfig};
+use electrumx_storage::{Identity, LmdbStore, Options};
+use parking_lot::RwLock;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::env::{Env, Protocol};
+use crate::follower::{self, Follower, Following};
+use crate::index_thread::{ChainObserver, IndexThread};
+use crate::listener;
+use crate::mempool_view::MempoolView;
+use crate::node::ServerNode;
+
+/// Longest wait for views of the index to be dropped at shutdown.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Runs the server until `stop` is cancelled or something fails for good.
+///
+/// # Errors
+/// What no waiting can mend, worded for the operator.
+pub async fn run(env: Env, stop: CancellationToken) -> anyhow::Result<()> {
+    env.log_report();
+    let store = Arc::new(open_store(&env)?);
+    // Bad addresses are told now and not after hours of syncing.
+    drop(bind(&env).await?);
+    let result = serve(&env, Arc::clone(&store), stop.clone()).await;
+    stop.cancel();
+    // All threads and tasks that had the store are gone by now, or cut off.
+    if let Ok(store) = Arc::try_unwrap(store)
+        && !store.close(CLOSE)
+    {
+        tracing::warn!("requests still read the index; it is closed regardless, and safe");
+    }
+    if result.is_ok() {
+        tracing::info!("stopped");
+    }
+    result
+}
+
+fn open_store(env: &Env) -> anyhow::Result<LmdbStore> {
+    let chain = env.coin.chain();
+    let identity =
+        Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() };
+    let store = LmdbStore::open(&env.db_directory, &identity, Options::default())
+        .with_context(|| format!("cannot use the index in {}", env.db_directory.display()))?;
+    match store.view()?.tip() {
+        Some(tip) => tracing::info!("the index is at block {tip}"),
+        None => tracing::info!("the index is empty: the whole chain will be indexed"),
+    }
+    Ok(store)
+}
+
+async fn bind(env: &Env) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for service in env.services_of(Protocol::Tcp) {
+        listeners.push(listener::bind(&service.host, service.port).await?);
+    }
+    Ok(listeners)
+}
+
+async fn serve(
+    env: &Env,
+    store: Arc<LmdbStore>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let daemon = Daemon::new(DaemonConfig::new(env.nodes.clone()), stop.clone())?;
+    if !check_node(env, &daemon).await? {
+        return Ok(());
+    }
+    let index: Arc<dyn Index> = store.clone();
+    let pool = Arc::new(RwLock::new(Mempool::default()));
+    let mempool = Arc::new(MempoolView::new(
+        env.coin,
+        daemon.clone(),
+        Arc::clone(&index),
+        Arc::clone(&pool),
+    ));
+    let (handle, inbox) = follower::channel();
+    let node = Arc::new(ServerNode::new(daemon.clone(), Arc::clone(&mempool), handle));
+    let service = Arc::new(Service::new(index, pool, node, service_config(env)?)?);
+
+    let processor = Processor::new(env.coin, store, FlushPolicy::with_budget(env.cache_bytes))?;
+    let source = Prefetcher::new(daemon, Handle::current(), PrefetchConfig::default());
+    let observer = ChainObserver { stop: stop.clone() };
+    let (following, follows) = watch::channel(Following::default());
+    let follower = Follower {
+        index: IndexThread::spawn(processor, source, observer)?,
+        mempool,
+        service: Arc::clone(&service),
+        inbox,
+        poll_interval: env.poll_blocks.min(env.poll_mempool),
+        following,
+        stop: stop.clone(),
+    };
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(follower.run());
+    tasks.spawn(accept(env.clone(), service, follows, stop.clone()));
+    let mut result = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        let ended = ended.context("a part of the server panicked; this is a bug")?;
+        if result.is_ok() {
+            result = ended;
+        }
+        // The end of any part is the end of all: cancelled, or failed.
+        stop.cancel();
+    }
+    result
+}
+
+/// Waits for the node and makes sure that it is the right one; `false` when cancelled meanwhile.
+async fn check_node(env: &Env, daemon: &Daemon) -> anyhow::Result<bool> {
+    match daemon.check_chain(env.coin.chain()).await {
+        Ok(check) => {
+            for warning in &check.warnings {
+                tracing::warn!("{warning}");
+            }
+            let (network, tip) = (&check.network, check.chain.tip);
+            tracing::info!("the node is {} at block {tip}", network.subversion);
+            Ok(true)
+        }
+        Err(DaemonError::Cancelled) => Ok(false),
+        Err(err) => Err(err.into()),
+    }
+}
+
+fn service_config(env: &Env) -> anyhow::Result<ServiceConfig> {
+    let mut config = ServiceConfig::new(env.coin.chain().genesis_hash());
+    config.donation_address.clone_from(&env.donation_address);
+    if let Some(file) = &env.banner_file {
+        config.banner = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read BANNER_FILE {}", file.display()))?;
+    }
+    Ok(config)
+}
+
+/// Serves clients on all listeners once the index has caught up for the first time.
+async fn accept(
+    env: Env,
+    service: Arc<Service<ServerNode>>,
+    mut follows: watch::Receiver<Following>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        following = follows.wait_for(|following| following.caught_up) => {
+            // An error means that the follower is gone, and the server is stopping.
+            if following.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    let slots = Arc::new(Semaphore::new(env.sessions.max_sessions));
+    let mut serving = JoinSet::new();
+    for listener in bind(&env).await? {
+        tracing::info!("serving Electrum clients on tcp://{}", listener.local_addr()?);
+        let (service, slots) = (Arc::clone(&service), Arc::clone(&slots));
+        serving.spawn(listener::serve_tcp(listener, service, slots, stop.clone()));
+    }
+    while serving.join_next().await.is_some() {}
+    stop.cancelled().await;
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! Follows the node: index, then mempool, then notifications, one consistent step after another.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use electrumx_core::processor::{ProcessError, Synced};
+use electrumx_core::{BlockId, Changes, StoreError, TouchedScripts};
+use electrumx_protocol::Service;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::index_thread::IndexThread;
+use crate::mempool_view::{MempoolView, Round};
+use crate::node::{FollowerHandle, ServerNode};
+
+/// The mempool is listed at least this often, whatever the node's counts say.
+const FULL_LISTING: Duration = Duration::from_secs(30);
+
+/// First and longest wait after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+
+/// Where the follower stands, for LocalRPC and for whoever waits for the first catch-up.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Following {
+    /// Whether the index has been at the node's tip once since the start.
+    pub(crate) caught_up: bool,
+    /// The last tip that sessions were told.
+    pub(crate) tip: Option<BlockId>,
+}
+
+/// The follower's own ends of its [`FollowerHandle`].
+pub(crate) struct Inbox {
+    poke: Arc<Notify>,
+    accepted: mpsc::UnboundedReceiver<TouchedScripts>,
+    rounds: watch::Sender<u64>,
+}
+
+/// Makes a handle and its other ends.
+pub(crate) fn channel() -> (FollowerHandle, Inbox) {
+    let poke = Arc::new(Notify::new());
+    let (sender, accepted) = mpsc::unbounded_channel();
+    let (rounds, watcher) = watch::channel(0);
+    let handle = FollowerHandle { poke: Arc::clone(&poke), accepted: sender, rounds: watcher };
+    (handle, Inbox { poke, accepted, rounds })
+}
+
+/// The task that follows the node.
+pub(crate) struct Follower {
+    pub(crate) index: IndexThread,
+    pub(crate) mempool: Arc<MempoolView>,
+    pub(crate) service: Arc<Service<ServerNode>>,
+    pub(crate) inbox: Inbox,
+    pub(crate) poll_interval: Duration,
+    pub(crate) following: watch::Sender<Following>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Follower {
+    /// Runs until cancelled.
+    ///
+    /// # Errors
+    /// What no waiting can mend: another chain, a damaged index, a full disk stays an error of the
+    /// moment and is tried again.
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let result = self.follow().await;
+        self.index.join().await;
+        result
+    }
+
+    async fn follow(&mut self) -> anyhow::Result<()> {
+        let mut touched = TouchedScripts::default();
+        let mut last_full = None::<Instant>;
+        let mut delay = RETRY.0;
+        while !self.stop.is_cancelled() {
+            let step = self.step(&mut touched, &mut last_full).await;
+            self.inbox.rounds.send_modify(|rounds| *rounds += 1);
+            let wait = match step {
+                Ok(Next::Poll) => {
+                    delay = RETRY.0;
+                    self.poll_interval
+                }
+                Ok(Next::Soon) => Duration::from_millis(20),
+                Err(_) if self.stop.is_cancelled() => break,
+                Err(err) if is_fatal(&err) => return Err(err),
+                Err(err) => {
+                    tracing::warn!("{err:#}; trying again in {delay:?}");
+                    let wait = delay;
+                    delay = (delay * 2).min(RETRY.1);
+                    wait
+                }
+            };
+            self.wait(wait, &mut touched).await;
+        }
+        Ok(())
+    }
+
+    /// One consistent step of the whole view. `touched` collects until the sessions were told.
+    async fn step(
+        &mut self,
+        touched: &mut TouchedScripts,
+        last_full: &mut Option<Instant>,
+    ) -> anyhow::Result<Next> {
+        let synced: Synced = self.index.sync().await??;
+        touched.extend(synced.scripts);
+        let Some(tip) = synced.tip else { return Ok(Next::Poll) };
+        if synced.node_is_behind {
+            tracing::warn!(
+                "the node is catching up and is behind the index, which waits at block {tip}"
+            );
+            return Ok(Next::Poll);
+        }
+        if !synced.at_node_tip {
+            return Ok(Next::Soon);
+        }
+        let full = last_full.is_none_or(|at| at.elapsed() >= FULL_LISTING);
+        match self.mempool.refresh(tip, full).await? {
+            Round::TipMoved => return Ok(Next::Soon),
+            Round::NodeIsLoading => {}
+            Round::Consistent { touched: scripts } => {
+                touched.extend(scripts);
+                if full {
+                    *last_full = Some(Instant::now());
+                }
+            }
+        }
+        self.drain_accepted(touched);
+        self.publish(tip, touched).await?;
+        Ok(Next::Poll)
+    }
+
+    /// Tells the sessions, if there is anything to tell.
+    async fn publish(
+        &mut self,
+        tip: BlockId,
+        touched: &mut TouchedScripts,
+    ) -> Result<(), StoreError> {
+        let before = *self.following.borrow();
+        if before.tip != Some(tip) || !touched.is_empty() {
+            self.service.notify(Changes { tip, scripts: touched.clone() }).await?;
+            touched.clear();
+        }
+        if !before.caught_up {
+            self.index.track_touched_scripts();
+        }
+        let now = Following { caught_up: true, tip: Some(tip) };
+        self.following.send_if_modified(|following| std::mem::replace(following, now) != now);
+        Ok(())
+    }
+
+    /// Waits for the next look at the node; accepted broadcasts are told at once meanwhile.
+    async fn wait(&mut self, wait: Duration, touched: &mut TouchedScripts) {
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                () = self.inbox.poke.notified() => return,
+                Some(scripts) = self.inbox.accepted.recv() => {
+                    touched.extend(scripts);
+                    self.drain_accepted(touched);
+                    let tip = self.following.borrow().tip;
+                    if let Some(tip) = tip
+                        && let Err(err) = self.publish(tip, touched).await
+                    {
+                        tracing::warn!("cannot notify sessions: {err}");
+                    }
+                }
+                () = tokio::time::sleep_until(deadline) => return,
+            }
+        }
+    }
+
+    fn drain_accepted(&mut self, touched: &mut TouchedScripts) {
+        while let Ok(scripts) = self.inbox.accepted.try_recv() {
+            touched.extend(scripts);
+        }
+    }
+}
+
+/// When to look at the node again.
+enum Next {
+    Poll,
+    Soon,
+}
+
+/// Tells whether trying again is pointless.
+fn is_fatal(err: &anyhow::Error) -> bool {
+    let process = err.downcast_ref::<ProcessError>();
+    let store = err.downcast_ref::<StoreError>();
+    match process {
+        Some(ProcessError::WrongChain { .. } | ProcessError::TooManyTransactions) => true,
+        Some(ProcessError::Store(err)) => err.is_fatal(),
+        Some(ProcessError::Source(electrumx_core::SourceError::Fatal(_))) => true,
+        _ => store.is_some_and(StoreError::is_fatal),
+    }
+}

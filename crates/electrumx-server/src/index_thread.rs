@@ -1,0 +1,94 @@
+//! The block processor's thread: it alone writes to the index.
+
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use electrumx_core::coin::Coin;
+use electrumx_core::processor::{Observer, ProcessError, Processor, Synced};
+use electrumx_core::{BlockId, BlockSource, Store};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+type Reply = oneshot::Sender<Result<Synced, ProcessError>>;
+
+enum Command {
+    Sync(Reply),
+    TrackTouchedScripts,
+}
+
+/// Handle of the thread. Dropping it lets the thread end after its current sync.
+#[derive(Debug)]
+pub(crate) struct IndexThread {
+    commands: mpsc::UnboundedSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+impl IndexThread {
+    /// Starts the thread.
+    pub(crate) fn spawn<C, S, B, O>(
+        mut processor: Processor<C, S>,
+        mut source: B,
+        mut observer: O,
+    ) -> anyhow::Result<Self>
+    where
+        C: Coin,
+        S: Store,
+        B: BlockSource + 'static,
+        O: Observer + Send + 'static,
+    {
+        let (commands, mut inbox) = mpsc::unbounded_channel();
+        let run = move || {
+            while let Some(command) = inbox.blocking_recv() {
+                match command {
+                    Command::Sync(reply) => {
+                        // The receiver is gone only when the server is stopping.
+                        let _ = reply.send(processor.sync(&mut source, &mut observer));
+                    }
+                    Command::TrackTouchedScripts => processor.track_touched_scripts(),
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("block-processor".into())
+            .spawn(run)
+            .context("cannot start the block processor's thread")?;
+        Ok(Self { commands, thread })
+    }
+
+    /// Makes the index equal to the node's best chain; see [`Processor::sync`].
+    pub(crate) async fn sync(&self) -> anyhow::Result<Result<Synced, ProcessError>> {
+        let (reply, answer) = oneshot::channel();
+        let dead = "the block processor's thread is dead; this is a bug, please report the log";
+        self.commands.send(Command::Sync(reply)).map_err(|_| anyhow::anyhow!(dead))?;
+        answer.await.context(dead)
+    }
+
+    /// See [`Processor::track_touched_scripts`].
+    pub(crate) fn track_touched_scripts(&self) {
+        // A dead thread is reported by the next sync.
+        let _ = self.commands.send(Command::TrackTouchedScripts);
+    }
+
+    /// Waits for the thread to end, after its current sync.
+    pub(crate) async fn join(self) {
+        let Self { commands, thread } = self;
+        drop(commands);
+        let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+    }
+}
+
+/// Logs what the processor reports, and stops it.
+pub(crate) struct ChainObserver {
+    pub(crate) stop: CancellationToken,
+}
+
+impl Observer for ChainObserver {
+    fn should_stop(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    fn reorganised(&mut self, fork: Option<BlockId>, depth: u32) {
+        let fork = fork.map_or_else(|| "nothing".to_owned(), |fork| format!("block {fork}"));
+        tracing::info!("the chain is reorganised: {depth} blocks are undone, back to {fork}");
+    }
+}

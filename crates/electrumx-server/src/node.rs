@@ -1,0 +1,159 @@
+//! The node as sessions see it: the daemon's RPC, and the mempool view kept in step with broadcasts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use electrumx_core::TouchedScripts;
+use electrumx_core::bitcoin::{BlockHash, Txid};
+use electrumx_daemon::{Daemon, DaemonError, EstimateMode};
+use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, RawValue};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::mempool_view::MempoolView;
+
+/// Longest wait for a broadcast transaction to enter the mempool view by a whole round.
+const ENTER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Fee floors of nodes too old to tell, in BTC/kvB: the defaults of their time.
+const OLD_MIN_RELAY_FEE: f64 = 0.000_01;
+
+/// What the node says of a transaction it does not have (`getrawtransaction`); clients know the words.
+const NO_SUCH_TX: &str = "No such mempool or blockchain transaction. Use gettransaction for wallet transactions.";
+
+/// Implements the protocol's node port.
+pub(crate) struct ServerNode {
+    daemon: Daemon,
+    mempool: Arc<MempoolView>,
+    follower: FollowerHandle,
+}
+
+/// What the rest of the server tells the follower, and hears from it.
+#[derive(Clone)]
+pub(crate) struct FollowerHandle {
+    /// Asks for a look at the node now.
+    pub(crate) poke: Arc<Notify>,
+    /// Scripts touched by accepted broadcasts, to be notified.
+    pub(crate) accepted: mpsc::UnboundedSender<TouchedScripts>,
+    /// How many rounds were begun and finished.
+    pub(crate) rounds: watch::Receiver<u64>,
+}
+
+impl ServerNode {
+    pub(crate) fn new(
+        daemon: Daemon,
+        mempool: Arc<MempoolView>,
+        follower: FollowerHandle,
+    ) -> Self {
+        Self { daemon, mempool, follower }
+    }
+
+    /// Makes an accepted transaction visible, at once if possible, else by a whole round.
+    async fn enter(&self, raw_tx: &str) {
+        let entered = match decode_hex(raw_tx) {
+            Some(raw) => self.mempool.accept(raw).await,
+            None => Ok(None),
+        };
+        match entered {
+            Ok(Some(touched)) => {
+                // The receiver is gone only when the server is stopping.
+                let _ = self.follower.accepted.send(touched);
+            }
+            Ok(None) => self.wait_for_round().await,
+            Err(err) => {
+                tracing::warn!("a broadcast transaction is not shown at once: {err:#}");
+                self.wait_for_round().await;
+            }
+        }
+    }
+
+    /// Waits for a round that began after now: the next but one to finish.
+    async fn wait_for_round(&self) {
+        let mut rounds = self.follower.rounds.clone();
+        let wanted = *rounds.borrow_and_update() + 2;
+        let finished = async {
+            while *rounds.borrow_and_update() < wanted {
+                self.follower.poke.notify_one();
+                if rounds.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(ENTER_TIMEOUT, finished).await;
+    }
+}
+
+impl Node for ServerNode {
+    async fn broadcast(&self, raw_tx: &str) -> Result<Txid, NodeError> {
+        let txid = self.daemon.send_raw_transaction(raw_tx).await.map_err(node_error)?;
+        self.enter(raw_tx).await;
+        Ok(txid)
+    }
+
+    async fn broadcast_package(&self, raw_txs: &[String]) -> Result<Box<RawValue>, NodeError> {
+        let txs: Vec<&str> = raw_txs.iter().map(String::as_str).collect();
+        let result = self.daemon.submit_package(&txs).await.map_err(node_error)?;
+        self.wait_for_round().await;
+        Ok(result.raw)
+    }
+
+    async fn estimate_fee(
+        &self,
+        blocks: u16,
+        mode: Option<FeeMode>,
+    ) -> Result<Option<f64>, NodeError> {
+        let mode = mode.map(|mode| match mode {
+            FeeMode::Conservative => EstimateMode::Conservative,
+            FeeMode::Economical => EstimateMode::Economical,
+        });
+        self.daemon.estimate_smart_fee(u32::from(blocks), mode).await.map_err(node_error)
+    }
+
+    async fn relay_fee(&self) -> Result<f64, NodeError> {
+        self.daemon.relay_fee().await.map_err(node_error)
+    }
+
+    async fn mempool_info(&self) -> Result<MempoolInfo, NodeError> {
+        let info = self.daemon.mempool_info().await.map_err(node_error)?;
+        let min_relay_tx_fee = info.min_relay_fee.unwrap_or(OLD_MIN_RELAY_FEE);
+        let incremental_relay_fee = info.incremental_relay_fee.unwrap_or(OLD_MIN_RELAY_FEE);
+        Ok(MempoolInfo { mempool_min_fee: info.min_fee, min_relay_tx_fee, incremental_relay_fee })
+    }
+
+    async fn raw_transaction(
+        &self,
+        txid: &Txid,
+        block: Option<BlockHash>,
+    ) -> Result<Vec<u8>, NodeError> {
+        let raw = self.daemon.raw_transaction(txid, block.as_ref()).await.map_err(node_error)?;
+        raw.ok_or_else(|| NodeError::Rpc { code: -5, message: NO_SUCH_TX.to_owned() })
+    }
+
+    async fn raw_transaction_verbose(
+        &self,
+        txid: &Txid,
+        block: Option<BlockHash>,
+    ) -> Result<Box<RawValue>, NodeError> {
+        self.daemon.raw_transaction_verbose(txid, block.as_ref()).await.map_err(node_error)
+    }
+
+    async fn version(&self) -> Result<NodeVersion, NodeError> {
+        let info = self.daemon.network_info().await.map_err(node_error)?;
+        Ok(NodeVersion { number: version_text(info.version), subversion: info.subversion })
+    }
+}
+
+/// Core's version number is 10000 times the major version, and so on: 290200 is 29.2.0.
+fn version_text(version: u32) -> String {
+    format!("{}.{}.{}", version / 10_000, version / 100 % 100, version % 100)
+}
+
+fn node_error(err: DaemonError) -> NodeError {
+    match err {
+        DaemonError::Rpc { code, message, .. } => NodeError::Rpc { code, message },
+        other => NodeError::Unavailable(format!("{:#}", anyhow::Error::from(other))),
+    }
+}
+
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    electrumx_core::bitcoin::hex::FromHex::from_hex(text).ok()
+}
