@@ -21,8 +21,8 @@ pub struct DaemonConfig {
     /// Requests in flight at once for each call style; 8. Both together must stay below the node's `rpcworkqueue` (16
     /// before Bitcoin Core 28, 64 since).
     pub concurrency: usize,
-    /// Whether blocks are fetched over REST (`rest=1`) where the node offers it; true. It needs a fifth of the CPU time, on both
-    /// sides.
+    /// Whether blocks are fetched over REST (`rest=1`) where the node offers it; true. That needs a quarter of the CPU time here
+    /// and a ninth in the node.
     pub rest: bool,
 }
 

@@ -88,7 +88,7 @@ impl Rest {
             } else {
                 info!(
                     node = self.base,
-                    "blocks are fetched over JSON-RPC; rest=1 in the node's configuration makes that five times cheaper"
+                    "blocks are fetched over JSON-RPC; rest=1 in the node's configuration makes that several times cheaper"
                 );
             }
         }
