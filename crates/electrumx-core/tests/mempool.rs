@@ -1,4 +1,5 @@
 //! The mempool against a naive recomputation, under random events.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "small made-up chains")]
 
 mod common;
 
@@ -92,7 +93,7 @@ impl Node {
                 }
             }
             Event::Evict { pick } if !self.pool.is_empty() => {
-                self.evict(usize::from(*pick) % self.pool.len())
+                self.evict(usize::from(*pick) % self.pool.len());
             }
             Event::Evict { .. } => {}
             Event::Mine { count } => {

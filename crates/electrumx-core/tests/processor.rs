@@ -1,4 +1,5 @@
 //! The processor over the in-memory store: properties and scenarios.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "small made-up chains")]
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The block processor: keeps a [`Store`](crate::Store) equal to the node's best chain.
+//! The block processor: keeps a [`Store`] equal to the node's best chain.
 //!
 //! Generic over the coin (what parses differently), the store (where facts go) and the source (where
 //! blocks come from). Synchronous: it runs on a thread of its own, which is also the only one that

@@ -1,5 +1,6 @@
 //! A random but well-formed chain, a node made of it, and a naive index to compare with.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "small made-up chains")]
 
 use std::collections::{BTreeMap, HashMap};
 

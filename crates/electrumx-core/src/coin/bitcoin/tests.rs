@@ -1,4 +1,5 @@
 //! The parser against the `bitcoin` crate.
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "small made-up chains")]
 
 use bitcoin::consensus::serialize;
 use bitcoin::hashes::Hash as _;
