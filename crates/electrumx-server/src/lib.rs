@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bind;
 pub mod controller;
 pub mod env;
 mod follower;
 mod index_thread;
 mod listener;
+pub mod local_rpc;
 mod mempool_view;
 mod node;
+pub mod progress;
+pub mod rpc_client;
 pub mod signals;
 pub mod telemetry;

@@ -1,0 +1,92 @@
+//! The answers in ElectrumX's shapes.
+
+use serde_json::{Map, Value, json};
+
+use super::state::{Info, Session};
+use super::text;
+use crate::progress::SyncProgress;
+
+/// Renders the answer to `getinfo`.
+pub(crate) fn getinfo(info: Info, sessions: &[Session]) -> Value {
+    let sum = |count: fn(&Session) -> u64| sessions.iter().map(count).sum::<u64>();
+    let subscribed = sessions.iter().filter(|session| session.subscriptions > 0).count();
+    let caches: Map<_, _> = info.caches.into_iter().map(|(k, v)| (k, Value::from(v))).collect();
+    json!({
+        "caches": caches,
+        "coin": info.coin,
+        "daemon": info.daemon,
+        "daemon height": info.daemon_height,
+        "db bytes": info.db_bytes,
+        "db height": info.db_height,
+        "db tip": info.db_tip,
+        "groups": 0,
+        "mempool": info.mempool.map(|mempool| json!({
+            "txs": mempool.txs,
+            "vbytes": mempool.vbytes,
+        })),
+        "net": info.net,
+        "peers": { "bad": 0, "good": 0, "never": 0, "stale": 0, "total": 0 },
+        "pid": std::process::id(),
+        "progress": info.progress.map(progress),
+        "request counts": {},
+        "request total": info.totals.requests,
+        "sessions": {
+            "count": sessions.len(),
+            "count with subs_any": subscribed,
+            "count with subs_sh": subscribed,
+            "count with subs_txo": 0,
+            "errors": sum(|session| session.errors),
+            "logged": 0,
+            "pending requests": sum(|session| session.pending),
+            "subs_sh": sum(|session| session.subscriptions),
+            "subs_txo": 0,
+        },
+        "state": info.phase.to_string(),
+        "tx count": info.tx_count,
+        "txs sent": info.totals.txs_sent,
+        "uptime": text::duration(info.uptime),
+        "version": info.version,
+    })
+}
+
+fn progress(progress: SyncProgress) -> Value {
+    json!({
+        "height": progress.height,
+        "target": progress.target,
+        "percent": tenths(progress.fraction * 100.0),
+        "blocks per second": tenths(progress.blocks_per_sec),
+        "txs per second": tenths(progress.txs_per_sec),
+        "MB per second": tenths(progress.bytes_per_sec / 1e6),
+        "time left": progress.time_left.map(text::duration),
+    })
+}
+
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+/// Renders the answer to `sessions`: ElectrumX's tuples. Costs are not accounted yet and shown as 0.
+pub(crate) fn sessions(sessions: &[Session]) -> Value {
+    // What ElectrumX's table has room for.
+    let client = |name: &str| name.chars().take(17).collect::<String>();
+    let rows = sessions.iter().map(|s| {
+        json!([
+            s.id,
+            s.flags,
+            s.peer,
+            client(&s.client),
+            s.protocol,
+            0.0,
+            0.0,
+            s.pending,
+            s.txs_sent,
+            s.subscriptions,
+            s.recv_count,
+            s.recv_bytes,
+            s.sent_count,
+            s.sent_bytes,
+            s.age.as_secs(),
+        ])
+    });
+    rows.collect()
+}

@@ -1,0 +1,8 @@
+//! Progress of a sync: how far, how fast, how long still.
+
+mod mainnet;
+mod meter;
+mod reporter;
+
+pub use meter::{Meter, SyncProgress};
+pub use reporter::{LatestProgress, ProgressReporter};
