@@ -211,10 +211,19 @@ fn fees(world: &mut World) -> Result<()> {
     let node_says = world.setup.node.call("getnetworkinfo", &[])?;
     let answer = client.call("blockchain.relayfee", json!([]))?;
     ensure!(answer == node_says["relayfee"], "{answer}");
-    // A chain without a market: unknown, which is not an error.
-    for params in [json!([6]), json!([0]), json!([5000]), json!([6, "ECONOMICAL"])] {
-        let answer = client.call("blockchain.estimatefee", params)?;
-        ensure!(answer == json!(-1), "{answer}");
+    // Targets beyond what the node takes are moved into its range; what it cannot tell is -1.
+    for (params, asked) in [
+        (json!([6]), json!([6])),
+        (json!([0]), json!([1])),
+        (json!([5000]), json!([1008])),
+        (json!([6, "ECONOMICAL"]), json!([6, "economical"])),
+        (json!([2, "conservative"]), json!([2, "conservative"])),
+    ] {
+        let asked = asked.as_array().context("no list")?;
+        let node_says = world.setup.node.call("estimatesmartfee", asked)?;
+        let expected = node_says.get("feerate").cloned().unwrap_or(json!(-1));
+        let answer = client.call("blockchain.estimatefee", params.clone())?;
+        ensure!(answer == expected, "{params}: {answer}, the node says {node_says}");
     }
     Ok(())
 }

@@ -196,15 +196,15 @@ fn lower_and_then_higher(world: &mut World) -> Result<()> {
         .reorganise("higher again", |node| node.mine_to_script(&fresh_script(), 5).map(drop))?;
     ensure!(changed.len() == 6 && world.truth.tip() == tip + 2, "{changed:?}");
     let changed = world.reorganise("only lower", |node| {
-        let hash = node.block_hash(node.block_count()? - 3)?;
+        let hash = node.block_hash(node.block_count()? - 4)?;
         node.invalidate(&hash)
     })?;
-    ensure!(!changed.is_empty() && world.truth.tip() == tip - 2, "{changed:?}");
+    ensure!(changed.len() == 6 && world.truth.tip() == tip - 3, "{changed:?}");
     // The old branch of before, which is longer now.
     let changed = world.reorganise("the first branch comes back", |node| {
         node.reconsider(&old.context("no branch")?)
     })?;
-    ensure!(!changed.is_empty() && world.truth.tip() == tip, "{changed:?}");
+    ensure!(changed.len() == 6 && world.truth.tip() == tip, "{changed:?}");
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use electrumx_testkit::{
-    Coins, Regtest, Replacement, RpcError, ScriptKind, ServerProcess, Truth, wait_until,
+    Coins, ElectrumClient, Regtest, Replacement, RpcError, ScriptKind, ServerProcess, Truth,
+    wait_until,
 };
 use serde_json::json;
 
@@ -40,12 +41,14 @@ fn sessions_are_served_while_the_node_is_away_and_it_is_found_again() {
 
     for crash in [false, true] {
         let cookie = setup.node.daemon_url().unwrap();
+        let logged = setup.server.log_text().len();
+        let mut old = setup.client().unwrap();
         if crash {
             setup.node.kill();
         } else {
             setup.node.stop().unwrap();
         }
-        served_without_node(&setup, &mut watcher, &truth).unwrap();
+        served_without_node(&setup, logged, &mut old, &truth).unwrap();
         setup.node.restart().unwrap();
         assert_ne!(setup.node.daemon_url().unwrap(), cookie);
 
@@ -63,16 +66,20 @@ fn sessions_are_served_while_the_node_is_away_and_it_is_found_again() {
 }
 
 /// The node is away: all that the index knows is answered, old and new sessions alike.
-fn served_without_node(setup: &Setup, watcher: &mut Watcher, truth: &Truth) -> Result<()> {
+fn served_without_node(
+    setup: &Setup,
+    logged: usize,
+    old: &mut ElectrumClient,
+    truth: &Truth,
+) -> Result<()> {
     // The log says so; from then on the server knows.
-    let length = setup.server.log_text().len();
     wait_until(PATIENCE, "the server to note that the node is away", || {
         let log = setup.server.log_text();
-        let new = log.get(length..).unwrap_or_default();
+        let new = log.get(logged..).unwrap_or_default();
         ensure!(new.contains("WARN") || new.contains("ERROR"), "{new}");
         Ok(())
     })?;
-    for client in [&mut watcher.client, &mut setup.client()?] {
+    for client in [old, &mut setup.client()?] {
         compare_scripts(client, truth)?;
         let tip = truth.tip();
         let header = client.call("blockchain.block.header", json!([tip, tip]))?;
