@@ -141,6 +141,25 @@ async fn check_node(env: &Env, daemon: &Daemon) -> anyhow::Result<bool> {
 fn service_config(env: &Env) -> anyhow::Result<ServiceConfig> {
     let mut config = ServiceConfig::new(env.coin.chain().genesis_hash());
     config.donation_address.clone_from(&env.donation_address);
+    let limits = &mut config.limits;
+    limits.max_line_bytes = env.sessions.max_recv_bytes;
+    limits.max_send_bytes = env.sessions.max_send_bytes;
+    // 99 bytes for each entry, as in ElectrumX.
+    limits.max_history = env.sessions.max_send_bytes.saturating_sub(100) / 99;
+    limits.session_timeout = env.sessions.session_timeout;
+    limits.request_timeout = env.sessions.request_timeout;
+    config.services = env.report_services.iter().map(ToString::to_string).collect();
+    for service in &env.report_services {
+        let ports = config.hosts.entry(service.host.clone()).or_default();
+        let port = match service.protocol {
+            Protocol::Tcp => &mut ports.tcp,
+            Protocol::Ssl => &mut ports.ssl,
+            Protocol::Ws => &mut ports.ws,
+            Protocol::Wss => &mut ports.wss,
+            Protocol::Rpc => continue,
+        };
+        *port = Some(service.port);
+    }
     if let Some(file) = &env.banner_file {
         config.banner = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read BANNER_FILE {}", file.display()))?;
