@@ -86,10 +86,11 @@ fn pay(wallet: &Electrum, node: &Regtest, received: &Entry) -> Result<Entry> {
     ensure!(tx.output.iter().any(is_payment), "no such payment in {tx:?}");
 
     let mut paid = Entry { txid, value: -PAID - FEE, height: 0, confirmations: 0 };
+    // Change of its own counts as confirmed when the coins it comes from are.
     View {
         height: 111,
-        confirmed: 0,
-        unconfirmed: RECEIVED - PAID - FEE,
+        confirmed: rest(),
+        unconfirmed: 0,
         history: vec![received.clone(), paid.clone()],
     }
     .expect(wallet, "paid, not confirmed")?;
@@ -118,8 +119,8 @@ fn reorganise(
     ensure!(node.raw_mempool()? == [txid], "the payment is not back in the mempool");
     View {
         height: 114,
-        confirmed: 0,
-        unconfirmed: rest(),
+        confirmed: rest(),
+        unconfirmed: 0,
         history: vec![
             Entry { confirmations: 4, ..received.clone() },
             Entry { height: 0, confirmations: 0, ..paid.clone() },

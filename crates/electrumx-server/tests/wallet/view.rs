@@ -13,9 +13,9 @@ use crate::electrum::Electrum;
 pub(crate) struct View {
     /// The height the wallet's own chain of headers has reached.
     pub(crate) height: i64,
-    /// In confirmed outputs.
+    /// In confirmed outputs, and change of payments made from such.
     pub(crate) confirmed: i64,
-    /// In unconfirmed outputs.
+    /// In other outputs.
     pub(crate) unconfirmed: i64,
     /// In the wallet's order, which is the chain's.
     pub(crate) history: Vec<Entry>,
