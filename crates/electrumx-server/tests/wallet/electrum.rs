@@ -94,14 +94,14 @@ impl Electrum {
             Ok(Err(status)) => bail!("the daemon ended: {status}\n{}", self.log_tail()),
             Err(error) => bail!("{error:#}\n{}", self.log_tail()),
         }
-        let loaded = self.run(&["load_wallet"])?;
-        ensure!(loaded == "true", "load_wallet: {loaded}");
+        let loaded = self.call("load_wallet")?;
+        ensure!(loaded == true, "load_wallet: {loaded}");
         Ok(())
     }
 
     /// Ends the daemon in good order.
     pub(crate) fn stop_daemon(&mut self) -> Result<()> {
-        self.run(&["stop"])?;
+        self.call("stop")?;
         let (child, _) = self.daemon.as_mut().context("no daemon")?;
         wait_until(PATIENCE, "the daemon to end", || child.try_wait()?.context("still running"))?;
         self.daemon = None;

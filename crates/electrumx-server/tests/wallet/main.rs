@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bitcoin::consensus::encode::deserialize_hex;
-use bitcoin::{Address, Amount, Network, Transaction};
+use bitcoin::{Address, Amount, Network, OutPoint, Transaction};
 use electrumx_testkit::{Regtest, Replacement, ServerProcess, fresh_script};
 
 use crate::electrum::Electrum;
@@ -57,8 +57,7 @@ fn create(wallet: &mut Electrum, server: &ServerProcess) -> Result<String> {
 
 /// The node pays the wallet; confirmed at height 111.
 fn receive(wallet: &Electrum, node: &Regtest) -> Result<Entry> {
-    let address = wallet.run(&["getunusedaddress"])?;
-    let output = node.fund_address(&address, u64::try_from(RECEIVED)?)?;
+    let output = fund(wallet, node)?;
     let txid = output.txid.to_string();
     let mut received = Entry { txid, value: RECEIVED, height: 0, confirmations: 0 };
     View { height: 110, confirmed: 0, unconfirmed: RECEIVED, history: vec![received.clone()] }
@@ -69,6 +68,13 @@ fn receive(wallet: &Electrum, node: &Regtest) -> Result<Entry> {
     View { height: 111, confirmed: RECEIVED, unconfirmed: 0, history: vec![received.clone()] }
         .expect(wallet, "received and confirmed")?;
     Ok(received)
+}
+
+/// Sends from the node to a new address of the wallet.
+fn fund(wallet: &Electrum, node: &Regtest) -> Result<OutPoint> {
+    let address = wallet.call("getunusedaddress")?;
+    let address = address.as_str().context("the wallet has addresses left")?;
+    node.fund_address(address, u64::try_from(RECEIVED)?)
 }
 
 /// The wallet pays to a script; confirmed at height 112, and another block on top.
@@ -155,11 +161,9 @@ fn restart_server(
     server: &mut ServerProcess,
     mut history: Vec<Entry>,
 ) -> Result<()> {
-    let address = wallet.call("getunusedaddress")?;
-    let address = address.as_str().context("the wallet has addresses left")?.to_owned();
     let status = server.terminate(Duration::from_secs(20))?;
     ensure!(status.success(), "the server ended with {status}");
-    let output = node.fund_address(&address, u64::try_from(RECEIVED)?)?;
+    let output = fund(wallet, node)?;
     node.mine(1)?;
     server.restart()?;
     server.wait_ready(Duration::from_secs(60))?;
