@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::common::{PATIENCE, SERVER, Setup, expect_error, start_server};
 
 /// Settings that cannot work are told without delay; where the node has its say it may take a little.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(20);
 
 /// Starts a server that is to refuse: it ends with an error, having said all of `words`.
 fn refused(settings: &[(&str, &str)], words: &[&str]) -> Result<()> {
