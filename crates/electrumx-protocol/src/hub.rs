@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::close::CloseReason;
 use crate::peer::PeerInfo;
 use crate::reader::Stamp;
-use crate::stats::{SessionInfo, Stats};
+use crate::stats::{SessionInfo, Stats, Totals};
 
 /// The tip as clients get it.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub(crate) struct Hub {
 struct Sessions {
     last_id: u64,
     members: BTreeMap<u64, Arc<Member>>,
+    /// Counts of the sessions that are over.
+    over: Totals,
 }
 
 /// A session, as others see it.
@@ -110,11 +112,25 @@ impl Hub {
 
     /// Removes a session and its subscriptions.
     pub(crate) fn leave<'a>(&self, id: u64, scripts: impl Iterator<Item = &'a HashX>) {
-        self.sessions.lock().members.remove(&id);
+        let mut sessions = self.sessions.lock();
+        if let Some(member) = sessions.members.remove(&id) {
+            sessions.over.add(&member.stats);
+        }
+        drop(sessions);
         let mut subscribers = self.scripts.lock();
         for hashx in scripts {
             remove(&mut subscribers, hashx, id);
         }
+    }
+
+    /// Returns the counts of all sessions there ever were.
+    pub(crate) fn totals(&self) -> Totals {
+        let sessions = self.sessions.lock();
+        let mut totals = sessions.over;
+        for member in sessions.members.values() {
+            totals.add(&member.stats);
+        }
+        totals
     }
 
     /// Subscribes a session, once however often it is called.

@@ -29,6 +29,6 @@ pub use peer::{PeerInfo, Transport};
 pub use serde_json::value::RawValue;
 pub use serve::serve;
 pub use service::Service;
-pub use stats::SessionInfo;
+pub use stats::{SessionInfo, Totals};
 pub use tokio_util::sync::CancellationToken;
 pub use version::{ParseVersionError, ProtocolVersion};

@@ -18,7 +18,7 @@ use crate::json;
 use crate::node::{Node, NodeError};
 use crate::reader::Reader;
 use crate::script::ScriptMempool;
-use crate::stats::SessionInfo;
+use crate::stats::{SessionInfo, Totals};
 
 /// Scripts whose statuses are computed from one snapshot when notifying: bounds how long it is
 /// open.
@@ -142,6 +142,12 @@ impl<N: Node> Service<N> {
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
         self.hub.infos()
+    }
+
+    /// Returns what all sessions did so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.hub.totals()
     }
 
     /// Returns how many sessions there are.

@@ -44,6 +44,29 @@ pub struct SessionInfo {
     pub age: Duration,
 }
 
+/// What all sessions did since the service was made, those that are over included.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Sessions.
+    pub sessions: u64,
+    /// Requests answered.
+    pub requests: u64,
+    /// Requests answered with an error.
+    pub errors: u64,
+    /// Transactions broadcast.
+    pub txs_sent: u64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, stats: &Stats) {
+        self.sessions += 1;
+        self.requests += stats.requests.load(Relaxed);
+        self.errors += stats.errors.load(Relaxed);
+        self.txs_sent += stats.txs_sent.load(Relaxed);
+    }
+}
+
 /// The live counters behind a [`SessionInfo`].
 #[derive(Debug)]
 pub(crate) struct Stats {

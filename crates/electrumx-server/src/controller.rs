@@ -1,7 +1,7 @@
 //! The controller: builds the components, owns their lifetimes and the order in which they stop.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use electrumx_core::Index;
@@ -20,10 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::env::{Env, Protocol};
 use crate::follower::{self, Follower, Following};
-use crate::index_thread::{ChainObserver, IndexThread};
+use crate::index_thread::IndexThread;
 use crate::listener;
+use crate::local_rpc;
 use crate::mempool_view::MempoolView;
 use crate::node::ServerNode;
+use crate::operator::Operator;
+use crate::progress::ProgressReporter;
 
 /// Longest wait for views of the index to be dropped at shutdown.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -36,7 +39,7 @@ pub async fn run(env: Env, stop: CancellationToken) -> anyhow::Result<()> {
     env.log_report();
     let store = Arc::new(open_store(&env)?);
     // Bad addresses are told now and not after hours of syncing.
-    drop(bind(&env).await?);
+    drop(bind(&env, Protocol::Tcp).await?);
     let result = serve(&env, Arc::clone(&store), stop.clone()).await;
     stop.cancel();
     // All threads and tasks that had the store are gone by now, or cut off.
@@ -64,52 +67,70 @@ fn open_store(env: &Env) -> anyhow::Result<LmdbStore> {
     Ok(store)
 }
 
-async fn bind(env: &Env) -> anyhow::Result<Vec<TcpListener>> {
+async fn bind(env: &Env, protocol: Protocol) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
-    for service in env.services_of(Protocol::Tcp) {
-        listeners.push(listener::bind(&service.host, service.port).await?);
+    for service in env.services_of(protocol) {
+        listeners.extend(crate::bind::bind(service).await?);
     }
     Ok(listeners)
 }
 
-async fn serve(
-    env: &Env,
-    store: Arc<LmdbStore>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+async fn serve(env: &Env, store: Arc<LmdbStore>, stop: CancellationToken) -> anyhow::Result<()> {
     let daemon = Daemon::new(DaemonConfig::new(env.nodes.clone()), stop.clone())?;
-    if !check_node(env, &daemon).await? {
-        return Ok(());
-    }
-    let index: Arc<dyn Index> = store.clone();
-    let pool = Arc::new(RwLock::new(Mempool::default()));
-    let mempool = Arc::new(MempoolView::new(
-        env.coin,
-        daemon.clone(),
-        Arc::clone(&index),
-        Arc::clone(&pool),
-    ));
-    let (handle, inbox) = follower::channel();
-    let node = Arc::new(ServerNode::new(daemon.clone(), Arc::clone(&mempool), handle));
-    let service = Arc::new(Service::new(index, pool, node, service_config(env)?)?);
-
-    let processor = Processor::new(env.coin, store, FlushPolicy::with_budget(env.cache_bytes))?;
-    let source = Prefetcher::new(daemon, Handle::current(), PrefetchConfig::default());
-    let observer = ChainObserver { stop: stop.clone() };
+    let reporter = ProgressReporter::new(env.coin.chain(), stop.clone());
     let (following, follows) = watch::channel(Following::default());
-    let follower = Follower {
-        index: IndexThread::spawn(processor, source, observer)?,
-        mempool,
-        service: Arc::clone(&service),
-        inbox,
-        poll_interval: env.poll_blocks.min(env.poll_mempool),
-        following,
+    let pool = Arc::new(RwLock::new(Mempool::default()));
+    let operator = Arc::new(Operator {
+        coin: env.coin,
+        daemon: daemon.clone(),
+        store: Arc::clone(&store),
+        pool: Arc::clone(&pool),
+        following: follows.clone(),
+        progress: reporter.latest(),
+        service: OnceLock::new(),
+        started: Instant::now(),
         stop: stop.clone(),
-    };
-
+    });
+    let rpc_listeners = bind(env, Protocol::Rpc).await?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(follower.run());
-    tasks.spawn(accept(env.clone(), service, follows, stop.clone()));
+    let (state, stopped) = (Arc::clone(&operator), stop.clone());
+    tasks.spawn(async move {
+        local_rpc::serve(rpc_listeners, state, stopped.clone()).await;
+        // Without an rpc:// service it ends at once.
+        stopped.cancelled().await;
+        Ok(())
+    });
+
+    if check_node(env, &daemon).await? {
+        let index: Arc<dyn Index> = store.clone();
+        let mempool = Arc::new(MempoolView::new(
+            env.coin,
+            daemon.clone(),
+            Arc::clone(&index),
+            Arc::clone(&pool),
+        ));
+        let (handle, inbox) = follower::channel();
+        let node = Arc::new(ServerNode::new(daemon.clone(), Arc::clone(&mempool), handle));
+        let service = Arc::new(Service::new(index, pool, node, service_config(env)?)?);
+        let _ = operator.service.set(Arc::clone(&service));
+
+        let policy = FlushPolicy::with_budget(env.cache_bytes);
+        let processor = Processor::new(env.coin, Arc::clone(&store), policy)?;
+        let source = Prefetcher::new(daemon, Handle::current(), PrefetchConfig::default());
+        let follower = Follower {
+            index: IndexThread::spawn(processor, source, reporter)?,
+            mempool,
+            service: Arc::clone(&service),
+            inbox,
+            poll_interval: env.poll_blocks.min(env.poll_mempool),
+            following,
+            stop: stop.clone(),
+        };
+        tasks.spawn(follower.run());
+        tasks.spawn(accept(env.clone(), service, follows, stop.clone()));
+    }
+    drop((store, operator));
+
     let mut result = Ok(());
     while let Some(ended) = tasks.join_next().await {
         let ended = ended.context("a part of the server panicked; this is a bug")?;
@@ -186,7 +207,7 @@ async fn accept(
     }
     let slots = Arc::new(Semaphore::new(env.sessions.max_sessions));
     let mut serving = JoinSet::new();
-    for listener in bind(&env).await? {
+    for listener in bind(&env, Protocol::Tcp).await? {
         tracing::info!("serving Electrum clients on tcp://{}", listener.local_addr()?);
         let (service, slots) = (Arc::clone(&service), Arc::clone(&slots));
         serving.spawn(listener::serve_tcp(listener, service, slots, stop.clone()));

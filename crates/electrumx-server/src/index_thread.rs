@@ -5,9 +5,8 @@ use std::thread::JoinHandle;
 use anyhow::Context as _;
 use electrumx_core::coin::Coin;
 use electrumx_core::processor::{Observer, ProcessError, Processor, Synced};
-use electrumx_core::{BlockId, BlockSource, Store};
+use electrumx_core::{BlockSource, Store};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 type Reply = oneshot::Sender<Result<Synced, ProcessError>>;
 
@@ -74,21 +73,5 @@ impl IndexThread {
         let Self { commands, thread } = self;
         drop(commands);
         let _ = tokio::task::spawn_blocking(move || thread.join()).await;
-    }
-}
-
-/// Logs what the processor reports, and stops it.
-pub(crate) struct ChainObserver {
-    pub(crate) stop: CancellationToken,
-}
-
-impl Observer for ChainObserver {
-    fn should_stop(&self) -> bool {
-        self.stop.is_cancelled()
-    }
-
-    fn reorganised(&mut self, fork: Option<BlockId>, depth: u32) {
-        let fork = fork.map_or_else(|| "nothing".to_owned(), |fork| format!("block {fork}"));
-        tracing::info!("the chain is reorganised: {depth} blocks are undone, back to {fork}");
     }
 }

@@ -9,6 +9,7 @@ mod listener;
 pub mod local_rpc;
 mod mempool_view;
 mod node;
+mod operator;
 pub mod progress;
 pub mod rpc_client;
 pub mod signals;

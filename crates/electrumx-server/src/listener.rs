@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use electrumx_protocol::{PeerInfo, Service, Transport, serve};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -18,17 +17,6 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
 /// Longest wait for sessions to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// Binds a TCP address.
-///
-/// # Errors
-/// When the address is taken or not ours; the message names it.
-pub(crate) async fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
-    let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    TcpListener::bind((host, port)).await.with_context(|| {
-        format!("cannot listen on {place}; is another server running there, or is SERVICES wrong?")
-    })
-}
 
 /// Serves Electrum clients on a listener until cancelled, then waits for their sessions to end.
 pub(crate) async fn serve_tcp(

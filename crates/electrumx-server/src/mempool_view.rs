@@ -103,7 +103,11 @@ impl MempoolView {
         let mut raws = Vec::with_capacity(txids.len());
         for (done, chunk) in txids.chunks(FETCH).enumerate() {
             if done > 0 && done % 20 == 0 {
-                tracing::info!("reading the mempool: {} of {} transactions", done * FETCH, txids.len());
+                tracing::info!(
+                    "reading the mempool: {} of {} transactions",
+                    done * FETCH,
+                    txids.len()
+                );
             }
             raws.extend(self.daemon.raw_transactions(chunk).await?.into_iter().flatten());
         }
@@ -120,6 +124,8 @@ impl MempoolView {
             let pool = pool.read();
             Ok(resolver.resolve(&*index.view()?, &pool)?)
         };
-        tokio::task::spawn_blocking(resolve).await.context("resolving mempool transactions panicked")?
+        tokio::task::spawn_blocking(resolve)
+            .await
+            .context("resolving mempool transactions panicked")?
     }
 }

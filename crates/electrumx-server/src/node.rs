@@ -18,7 +18,8 @@ const ENTER_TIMEOUT: Duration = Duration::from_secs(2);
 const OLD_MIN_RELAY_FEE: f64 = 0.000_01;
 
 /// What the node says of a transaction it does not have (`getrawtransaction`); clients know the words.
-const NO_SUCH_TX: &str = "No such mempool or blockchain transaction. Use gettransaction for wallet transactions.";
+const NO_SUCH_TX: &str =
+    "No such mempool or blockchain transaction. Use gettransaction for wallet transactions.";
 
 /// Implements the protocol's node port.
 pub(crate) struct ServerNode {
@@ -39,11 +40,7 @@ pub(crate) struct FollowerHandle {
 }
 
 impl ServerNode {
-    pub(crate) fn new(
-        daemon: Daemon,
-        mempool: Arc<MempoolView>,
-        follower: FollowerHandle,
-    ) -> Self {
+    pub(crate) fn new(daemon: Daemon, mempool: Arc<MempoolView>, follower: FollowerHandle) -> Self {
         Self { daemon, mempool, follower }
     }
 

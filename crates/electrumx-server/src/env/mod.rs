@@ -5,6 +5,8 @@
 
 mod coin;
 mod command;
+#[cfg(test)]
+mod docs;
 mod env_file;
 mod error;
 mod limits;

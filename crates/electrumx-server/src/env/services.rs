@@ -39,6 +39,8 @@ pub(crate) fn services(
             settings.problem(&SERVICES, format!("{service}: {trouble}"));
         }
     }
+    let shown: Vec<_> = services.iter().map(ToString::to_string).collect();
+    notes.info(format!("services: {}", shown.join(", ")));
     if services.is_empty() {
         settings.problem(&SERVICES, "it names no service; write such as tcp://127.0.0.1:50001");
     }

@@ -1,0 +1,116 @@
+//! The operator's view: what `LocalRPC` reads and orders.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use electrumx_core::Index as _;
+use electrumx_core::coin::{Bitcoin, Coin as _};
+use electrumx_core::mempool::Mempool;
+use electrumx_daemon::Daemon;
+use electrumx_protocol::{Service, SessionInfo};
+use electrumx_storage::LmdbStore;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::follower::Following;
+use crate::local_rpc::{Info, MempoolInfo, Phase, Session, State, Totals};
+use crate::node::ServerNode;
+use crate::progress::LatestProgress;
+
+/// Implements `LocalRPC`'s port over the components, as far as they exist yet.
+pub(crate) struct Operator {
+    pub(crate) coin: Bitcoin,
+    pub(crate) daemon: Daemon,
+    pub(crate) store: Arc<LmdbStore>,
+    pub(crate) pool: Arc<RwLock<Mempool>>,
+    pub(crate) following: watch::Receiver<Following>,
+    pub(crate) progress: LatestProgress,
+    /// Set once there is something to serve.
+    pub(crate) service: OnceLock<Arc<Service<ServerNode>>>,
+    pub(crate) started: Instant,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Operator {
+    fn phase(&self) -> Phase {
+        let serving = self.following.borrow().caught_up;
+        match self.service.get() {
+            _ if self.stop.is_cancelled() => Phase::Stopping,
+            None => Phase::Starting,
+            Some(_) if serving => Phase::Serving,
+            Some(_) => Phase::Syncing,
+        }
+    }
+
+    fn mempool(&self) -> Option<MempoolInfo> {
+        let pool = self.pool.read();
+        pool.tip()?;
+        let vbytes = pool.txs().map(|(_, tx)| u64::from(tx.vsize)).sum();
+        Some(MempoolInfo { txs: pool.len() as u64, vbytes })
+    }
+}
+
+impl State for Operator {
+    fn info(&self) -> Info {
+        let chain = self.coin.chain();
+        let view = self.store.view().ok();
+        let tip = view.as_ref().and_then(|view| view.tip());
+        let progress = self.progress.get();
+        let totals = self.service.get().map(|service| service.totals()).unwrap_or_default();
+        Info {
+            version: concat!("ElectrumX-rs ", env!("CARGO_PKG_VERSION")).into(),
+            coin: chain.coin.into(),
+            net: chain.net.into(),
+            daemon: self.daemon.url().to_string(),
+            phase: self.phase(),
+            daemon_height: match progress {
+                Some(progress) => Some(progress.target),
+                None => self.following.borrow().tip.map(|tip| tip.height),
+            },
+            db_height: tip.map(|tip| tip.height),
+            db_tip: tip.map(|tip| tip.hash.to_string()),
+            tx_count: view.map_or(0, |view| view.tx_count()),
+            db_bytes: self.store.disk_bytes().ok(),
+            mempool: self.mempool(),
+            progress,
+            totals: Totals { requests: totals.requests, txs_sent: totals.txs_sent },
+            caches: Vec::new(),
+            uptime: self.started.elapsed(),
+        }
+    }
+
+    fn sessions(&self) -> Vec<Session> {
+        let sessions = self.service.get().map(|service| service.sessions()).unwrap_or_default();
+        sessions.into_iter().map(row).collect()
+    }
+
+    fn disconnect(&self, id: u64) -> bool {
+        self.service.get().is_some_and(|service| service.disconnect(id))
+    }
+
+    fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+fn row(session: SessionInfo) -> Session {
+    let closing = if session.closing { "C" } else { "" };
+    Session {
+        id: session.id,
+        flags: format!("{}{closing}", session.peer.transport.letter()),
+        peer: session.peer.to_string(),
+        client: session.client,
+        protocol: session.protocol.map(|version| version.to_string()).unwrap_or_default(),
+        requests: session.requests,
+        errors: session.errors,
+        pending: session.pending,
+        txs_sent: session.txs_sent,
+        subscriptions: session.subscriptions as u64,
+        recv_count: session.recv_count,
+        recv_bytes: session.recv_bytes,
+        sent_count: session.sent_count,
+        sent_bytes: session.sent_bytes,
+        age: session.age,
+    }
+}
