@@ -19,7 +19,8 @@ fn every_script_of_the_first_mainnet_blocks_is_answered_exactly() {
         Chain::Mainnet,
         4521,
         "00000000ac08f7d984f6b36027395e654a5f1e3bb006cd9df9c60b9897ea4c40",
-    );
+    )
+    .unwrap();
 }
 
 #[test]
@@ -29,31 +30,34 @@ fn every_script_of_the_first_testnet3_blocks_is_answered_exactly() {
         Chain::Testnet3,
         4000,
         "00000000185b36fa6e406626a722793bea80531515e0b2a99ff05b73738901f1",
-    );
+    )
+    .unwrap();
 }
 
-fn index_and_ask(name: &str, chain: Chain, height: u32, tip: &str) {
-    if !real_data_or_note(name).unwrap() {
-        return;
+fn index_and_ask(name: &str, chain: Chain, height: u32, tip: &str) -> Result<()> {
+    if !real_data_or_note(name)? {
+        return Ok(());
     }
-    let data = RealChain::open(name).unwrap().unwrap();
-    let truth = data.truth().unwrap();
-    assert!(truth.len() > 200, "only {} scripts in the truth file", truth.len());
-    let node = data.start_node(chain).unwrap();
-    assert_eq!(node.best_block_hash().unwrap().to_string(), tip);
+    let data = RealChain::open(name)?.context("the data folder is there")?;
+    let truth = data.truth()?;
+    ensure!(truth.len() > 200, "only {} scripts in the truth file", truth.len());
+    let node = data.start_node(chain)?;
+    let best = node.best_block_hash()?.to_string();
+    ensure!(best == tip, "the node's tip is {best}");
 
-    let db = tempfile::tempdir().unwrap();
+    let db = tempfile::tempdir()?;
     let exe = Path::new(env!("CARGO_BIN_EXE_electrumx-server"));
-    let mut server = ServerProcess::for_node(exe, &node, db.path(), &[]).unwrap();
-    server.wait_ready(Duration::from_secs(120)).unwrap();
-    let mut client = server.connect().unwrap();
-    client.call("server.version", json!(["real data", "1.4"])).unwrap();
-    let header = client.call("blockchain.headers.subscribe", json!([])).unwrap();
-    assert_eq!(header["height"], json!(height));
+    let mut server = ServerProcess::for_node(exe, &node, db.path(), &[])?;
+    server.wait_ready(Duration::from_secs(120))?;
+    let mut client = server.connect()?;
+    client.call("server.version", json!(["real data", "1.4"]))?;
+    let header = client.call("blockchain.headers.subscribe", json!([]))?;
+    ensure!(header["height"] == height, "the server's tip: {header}");
 
     for lines in truth.chunks(PIPELINED) {
-        ask(&mut client, lines).unwrap();
+        ask(&mut client, lines).with_context(|| server.log_tail(20))?;
     }
+    Ok(())
 }
 
 /// The four answers about a script, in the order of the calls.
