@@ -14,14 +14,14 @@ use electrumx_storage::{Identity, LmdbStore, Options};
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::env::{Env, Protocol};
 use crate::follower::{self, Follower, Following};
 use crate::index_thread::IndexThread;
-use crate::listener;
+use crate::listener::Entrance;
 use crate::local_rpc;
 use crate::mempool_view::MempoolView;
 use crate::node::ServerNode;
@@ -39,8 +39,9 @@ pub async fn run(env: Env, stop: CancellationToken) -> anyhow::Result<()> {
     env.log_report();
     let store = Arc::new(open_store(&env)?);
     // Bad addresses are told now and not after hours of syncing.
-    drop(bind(&env, Protocol::Tcp).await?);
-    let result = serve(&env, Arc::clone(&store), stop.clone()).await;
+    let entrance = Entrance::prepare(&env, &stop)?;
+    drop(entrance.open().await?);
+    let result = serve(&env, entrance, Arc::clone(&store), stop.clone()).await;
     stop.cancel();
     // All threads and tasks that had the store are gone by now, or cut off.
     if let Ok(store) = Arc::try_unwrap(store)
@@ -75,7 +76,12 @@ async fn bind(env: &Env, protocol: Protocol) -> anyhow::Result<Vec<TcpListener>>
     Ok(listeners)
 }
 
-async fn serve(env: &Env, store: Arc<LmdbStore>, stop: CancellationToken) -> anyhow::Result<()> {
+async fn serve(
+    env: &Env,
+    entrance: Arc<Entrance>,
+    store: Arc<LmdbStore>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let daemon = Daemon::new(DaemonConfig::new(env.nodes.clone()), stop.clone())?;
     let reporter = ProgressReporter::new(env.coin.chain(), stop.clone());
     let (following, follows) = watch::channel(Following::default());
@@ -127,7 +133,7 @@ async fn serve(env: &Env, store: Arc<LmdbStore>, stop: CancellationToken) -> any
             stop: stop.clone(),
         };
         tasks.spawn(follower.run());
-        tasks.spawn(accept(env.clone(), service, follows, stop.clone()));
+        tasks.spawn(accept(entrance, service, follows, stop.clone()));
     }
     drop((store, operator));
 
@@ -190,7 +196,7 @@ fn service_config(env: &Env) -> anyhow::Result<ServiceConfig> {
 
 /// Serves clients on all listeners once the index has caught up for the first time.
 async fn accept(
-    env: Env,
+    entrance: Arc<Entrance>,
     service: Arc<Service<ServerNode>>,
     mut follows: watch::Receiver<Following>,
     stop: CancellationToken,
@@ -205,14 +211,5 @@ async fn accept(
             }
         }
     }
-    let slots = Arc::new(Semaphore::new(env.sessions.max_sessions));
-    let mut serving = JoinSet::new();
-    for listener in bind(&env, Protocol::Tcp).await? {
-        tracing::info!("serving Electrum clients on tcp://{}", listener.local_addr()?);
-        let (service, slots) = (Arc::clone(&service), Arc::clone(&slots));
-        serving.spawn(listener::serve_tcp(listener, service, slots, stop.clone()));
-    }
-    while serving.join_next().await.is_some() {}
-    stop.cancelled().await;
-    Ok(())
+    entrance.serve(service, stop).await
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use electrumx_core::coin::Coin as _;
 
+use super::certificate_files::CertificateFiles;
 use super::coin::coin;
 use super::command::{command, config_file, give_flags};
 use super::env_file;
@@ -15,7 +16,8 @@ use super::limits::SessionLimits;
 use super::log::LogConfig;
 use super::node::{LocalNode, nodes};
 use super::note::Notes;
-use super::services::{report_services, services};
+use super::proxies::proxies;
+use super::services::{Services, report_services, services};
 use super::settings::{Origin, Settings};
 use super::surroundings::Surroundings;
 use super::variable::Status;
@@ -56,6 +58,10 @@ impl Env {
         let millis = 10..=3_600_000;
         let poll_blocks = settings.number(&DAEMON_POLL_INTERVAL_BLOCKS, 1000, millis.clone());
         let poll_mempool = settings.number(&DAEMON_POLL_INTERVAL_MEMPOOL, 2000, millis);
+        let Services { listen, unix_sockets } = services(&mut settings, chain, &mut notes);
+        let encrypted = listen.iter().any(|service| service.protocol.is_encrypted());
+        let certificate =
+            CertificateFiles::read(&mut settings, &db_directory, encrypted, &mut notes);
         let env = Self {
             coin,
             nodes,
@@ -63,7 +69,10 @@ impl Env {
             poll_mempool: Duration::from_millis(poll_mempool),
             cache_bytes: cache_bytes(&mut settings, around, &mut notes),
             reorg_limit: settings.number(&REORG_LIMIT, chain.reorg_limit, 1..=1_000_000),
-            services: services(&mut settings, chain, &mut notes),
+            services: listen,
+            unix_sockets,
+            certificate,
+            proxies: proxies(&mut settings),
             report_services: report_services(&mut settings),
             banner_file: settings.path(&BANNER_FILE).map(|file| db_directory.join(file)),
             db_directory,

@@ -3,6 +3,7 @@
 //! Values are checked here and only here, all of them before anything is opened; what is wrong is reported at once, with the
 //! place it came from. Nothing else reads the environment.
 
+mod certificate_files;
 mod coin;
 mod command;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod log;
 mod node;
 mod note;
 mod open_files;
+mod proxies;
 mod service;
 mod services;
 mod settings;
@@ -22,6 +24,7 @@ mod surroundings;
 mod variable;
 mod variables;
 
+pub use certificate_files::CertificateFiles;
 pub use error::{EnvError, Problem};
 pub use limits::SessionLimits;
 pub use log::{LogConfig, LogFormat};
@@ -36,6 +39,7 @@ use std::time::Duration;
 use electrumx_core::Height;
 use electrumx_core::coin::Bitcoin;
 use electrumx_daemon::NodeUrl;
+use ipnet::IpNet;
 
 /// The configuration of a server.
 ///
@@ -60,9 +64,14 @@ pub struct Env {
     pub cache_bytes: usize,
     /// `REORG_LIMIT`: depth in blocks from which on a block counts as final. Default: the chain's.
     pub reorg_limit: Height,
-    /// `SERVICES`: where to listen, `LocalRPC` included; only [`Protocol::Tcp`] and [`Protocol::Rpc`] as yet. No two share host
-    /// and port.
+    /// `SERVICES`: where to listen, `LocalRPC` included. No two share host and port.
     pub services: Vec<Service>,
+    /// The Unix sockets among `SERVICES`: absolute paths.
+    pub unix_sockets: Vec<PathBuf>,
+    /// `SSL_CERTFILE` and `SSL_KEYFILE`. Default: a certificate of the server's own.
+    pub certificate: Option<CertificateFiles>,
+    /// `PROXY_PROTOCOL_FROM`: whose connections begin with a PROXY header. Default: nobody's.
+    pub proxies: Vec<IpNet>,
     /// `REPORT_SERVICES`: where clients are told that this server is. Default: none.
     pub report_services: Vec<Service>,
     /// `BANNER_FILE`: the text for clients; relative names are below [`Self::db_directory`], as in ElectrumX.

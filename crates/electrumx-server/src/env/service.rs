@@ -58,6 +58,12 @@ impl Protocol {
         }
     }
 
+    /// Tells whether it goes over TLS.
+    #[must_use]
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Ssl | Self::Wss)
+    }
+
     const fn usual_port(self, chain: &Chain) -> Option<u16> {
         match self {
             Self::Tcp => Some(chain.electrum_tcp_port),

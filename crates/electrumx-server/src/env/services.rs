@@ -1,6 +1,7 @@
 //! `SERVICES` and `REPORT_SERVICES`.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use electrumx_core::coin::Chain;
 
@@ -11,12 +12,22 @@ use super::variables::{
     PEER_ANNOUNCE, PEER_DISCOVERY, REPORT_SERVICES, RPC_PORT as RPC_PORT_VARIABLE, SERVICES,
 };
 
+/// Longest path of a Unix socket on the systems there are, its end included (macOS).
+const MAX_UNIX_PATH: usize = 104;
+
+/// What `SERVICES` holds.
+#[derive(Default)]
+pub(crate) struct Services {
+    pub(crate) listen: Vec<Service>,
+    pub(crate) unix_sockets: Vec<PathBuf>,
+}
+
 /// Reads `SERVICES`. The default serves this machine alone: nothing is opened to a network unasked.
 pub(crate) fn services(
     settings: &mut Settings,
     chain: &'static Chain,
     notes: &mut Notes,
-) -> Vec<Service> {
+) -> Services {
     let Some(text) = settings.text(&SERVICES) else {
         let port = chain.electrum_tcp_port;
         let local = |protocol, port| Service { protocol, host: "127.0.0.1".into(), port };
@@ -25,13 +36,19 @@ pub(crate) fn services(
             "services: {} and {}, for this machine only; SERVICES=tcp://:{port},rpc:// serves wallets everywhere",
             services[0], services[1]
         ));
-        return services;
+        return Services { listen: services, unix_sockets: Vec::new() };
     };
-    let services = match Service::parse_list(text, Defaults::Of(chain)) {
+    let (text, unix_sockets) = split_unix(text);
+    for path in &unix_sockets {
+        if let Some(trouble) = trouble_with_unix(path) {
+            settings.problem(&SERVICES, format!("unix://{}: {trouble}", path.display()));
+        }
+    }
+    let services = match Service::parse_list(&text, Defaults::Of(chain)) {
         Ok(services) => services,
         Err(errors) => {
             errors.into_iter().for_each(|error| settings.problem(&SERVICES, error));
-            return Vec::new();
+            return Services::default();
         }
     };
     for service in &services {
@@ -39,9 +56,10 @@ pub(crate) fn services(
             settings.problem(&SERVICES, format!("{service}: {trouble}"));
         }
     }
-    let shown: Vec<_> = services.iter().map(ToString::to_string).collect();
+    let unix = unix_sockets.iter().map(|path| format!("unix://{}", path.display()));
+    let shown: Vec<_> = services.iter().map(ToString::to_string).chain(unix).collect();
     notes.info(format!("services: {}", shown.join(", ")));
-    if services.is_empty() {
+    if services.is_empty() && unix_sockets.is_empty() {
         settings.problem(&SERVICES, "it names no service; write such as tcp://127.0.0.1:50001");
     }
     for service in services.iter().filter(|s| s.protocol == Protocol::Rpc && !s.is_loopback()) {
@@ -49,24 +67,40 @@ pub(crate) fn services(
             "{service} is reachable from other machines: whoever reaches it can stop this server, there is no password"
         ));
     }
-    if !services.iter().any(|service| service.protocol != Protocol::Rpc) {
+    if unix_sockets.is_empty() && services.iter().all(|s| s.protocol == Protocol::Rpc) {
         notes.warn("SERVICES has no service for wallets, only rpc://");
     }
     compare_rpc_port(settings, &services, notes);
-    services
+    Services { listen: services, unix_sockets }
+}
+
+/// Takes `unix://PATH` out of a list of services.
+fn split_unix(text: &str) -> (String, Vec<PathBuf>) {
+    let (mut others, mut paths) = (Vec::new(), Vec::new());
+    for piece in text.split(',') {
+        match piece.trim().split_once("://") {
+            Some((protocol, path)) if protocol.eq_ignore_ascii_case("unix") => {
+                paths.push(PathBuf::from(path));
+            }
+            _ => others.push(piece),
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    (others.join(","), paths)
+}
+
+fn trouble_with_unix(path: &Path) -> Option<&'static str> {
+    if !path.is_absolute() {
+        return Some("write the whole path: unix:///run/electrumx/socket");
+    }
+    (path.as_os_str().len() >= MAX_UNIX_PATH).then_some("the path is longer than 103 bytes")
 }
 
 fn trouble_listening(service: &Service) -> Option<&'static str> {
-    match service.protocol {
-        Protocol::Ssl => Some(
-            "TLS is not supported yet; use tcp:// behind a TLS proxy such as nginx, stunnel or HAProxy",
-        ),
-        Protocol::Ws | Protocol::Wss => Some("WebSocket is not supported yet; use tcp://"),
-        _ if is_onion(service) => Some(
-            "a server cannot listen on an onion address; listen on 127.0.0.1 and let Tor forward to it",
-        ),
-        Protocol::Tcp | Protocol::Rpc => None,
-    }
+    is_onion(service).then_some(
+        "a server cannot listen on an onion address; listen on 127.0.0.1 and let Tor forward to it",
+    )
 }
 
 /// `RPC_PORT` configures electrumx-rpc, and used to configure the server.

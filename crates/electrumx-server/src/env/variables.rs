@@ -6,7 +6,6 @@ use super::variable::{Group, Variable};
 
 const PEERS: &str = "peer discovery";
 const COSTS: &str = "the cost accounting of sessions";
-const TLS: &str = "TLS";
 
 pub(crate) const COIN: Variable =
     Variable::new("COIN", Group::Chain, "NAME", "Bitcoin", "The coin, in any case.");
@@ -90,7 +89,7 @@ pub(crate) const SERVICES: Variable = Variable::new(
     Group::Services,
     "URL[,URL...]",
     "tcp on 127.0.0.1 and the network's usual port, rpc on 127.0.0.1:8000",
-    "Where to listen: tcp://HOST:PORT for wallets, rpc://HOST:PORT for electrumx-rpc. Without HOST it is all interfaces (rpc: localhost), without PORT the usual one. IPv6 addresses go in brackets.",
+    "Where to listen: tcp, ssl (TLS), ws (WebSocket) or wss (WebSocket over TLS) ://HOST:PORT and unix:///PATH for wallets, rpc://HOST:PORT for electrumx-rpc. Without HOST it is all interfaces (rpc: localhost), without PORT the usual one. IPv6 addresses go in brackets.",
 );
 pub(crate) const REPORT_SERVICES: Variable = Variable::new(
     "REPORT_SERVICES",
@@ -125,13 +124,18 @@ pub(crate) const SSL_CERTFILE: Variable = Variable::new(
     "SSL_CERTFILE",
     Group::Services,
     "FILE",
-    "",
-    "The certificate of ssl:// and wss:// services, as PEM.",
-)
-.later(TLS);
+    "self-signed, made at the first start in tls/ in DB_DIRECTORY",
+    "The certificate of ssl:// and wss:// services, as PEM, and the certificates that lead to its issuer. It is read anew when it changes and at SIGHUP.",
+);
 pub(crate) const SSL_KEYFILE: Variable =
-    Variable::new("SSL_KEYFILE", Group::Services, "FILE", "", "The certificate's key, as PEM.")
-        .later(TLS);
+    Variable::new("SSL_KEYFILE", Group::Services, "FILE", "", "The certificate's key, as PEM.");
+pub(crate) const PROXY_PROTOCOL_FROM: Variable = Variable::new(
+    "PROXY_PROTOCOL_FROM",
+    Group::Services,
+    "NET[,NET...]",
+    "",
+    "Addresses or networks (192.0.2.0/24) of proxies whose connections begin with a PROXY header, version 1 or 2, that tells the client's address. Connections from there without it are closed.",
+);
 
 pub(crate) const MAX_SESSIONS: Variable = Variable::new(
     "MAX_SESSIONS",
@@ -338,6 +342,7 @@ pub(crate) const ALL: &[Variable] = &[
     DONATION_ADDRESS,
     SSL_CERTFILE,
     SSL_KEYFILE,
+    PROXY_PROTOCOL_FROM,
     MAX_SESSIONS,
     MAX_SEND,
     MAX_RECV,
