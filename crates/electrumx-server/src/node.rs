@@ -1,5 +1,7 @@
 //! The node as sessions see it: the daemon's RPC, and the mempool view kept in step with broadcasts.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,16 +81,24 @@ impl ServerNode {
     }
 }
 
+/// Puts a call's future on the heap: it is some 10 KB large and rare, and would otherwise be a part
+/// of every session's own.
+fn boxed<'a, T>(
+    call: impl Future<Output = T> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(call)
+}
+
 impl Node for ServerNode {
     async fn broadcast(&self, raw_tx: &str) -> Result<Txid, NodeError> {
-        let txid = self.daemon.send_raw_transaction(raw_tx).await.map_err(node_error)?;
+        let txid = boxed(self.daemon.send_raw_transaction(raw_tx)).await.map_err(node_error)?;
         self.enter(raw_tx).await;
         Ok(txid)
     }
 
     async fn broadcast_package(&self, raw_txs: &[String]) -> Result<Box<RawValue>, NodeError> {
         let txs: Vec<&str> = raw_txs.iter().map(String::as_str).collect();
-        let result = self.daemon.submit_package(&txs).await.map_err(node_error)?;
+        let result = boxed(self.daemon.submit_package(&txs)).await.map_err(node_error)?;
         self.wait_for_round().await;
         Ok(result.raw)
     }
@@ -102,15 +112,15 @@ impl Node for ServerNode {
             FeeMode::Conservative => EstimateMode::Conservative,
             FeeMode::Economical => EstimateMode::Economical,
         });
-        self.daemon.estimate_smart_fee(u32::from(blocks), mode).await.map_err(node_error)
+        boxed(self.daemon.estimate_smart_fee(u32::from(blocks), mode)).await.map_err(node_error)
     }
 
     async fn relay_fee(&self) -> Result<f64, NodeError> {
-        self.daemon.relay_fee().await.map_err(node_error)
+        boxed(self.daemon.relay_fee()).await.map_err(node_error)
     }
 
     async fn mempool_info(&self) -> Result<MempoolInfo, NodeError> {
-        let info = self.daemon.mempool_info().await.map_err(node_error)?;
+        let info = boxed(self.daemon.mempool_info()).await.map_err(node_error)?;
         let min_relay_tx_fee = info.min_relay_fee.unwrap_or(OLD_MIN_RELAY_FEE);
         let incremental_relay_fee = info.incremental_relay_fee.unwrap_or(OLD_MIN_RELAY_FEE);
         Ok(MempoolInfo { mempool_min_fee: info.min_fee, min_relay_tx_fee, incremental_relay_fee })
@@ -121,7 +131,8 @@ impl Node for ServerNode {
         txid: &Txid,
         block: Option<BlockHash>,
     ) -> Result<Vec<u8>, NodeError> {
-        let raw = self.daemon.raw_transaction(txid, block.as_ref()).await.map_err(node_error)?;
+        let raw =
+            boxed(self.daemon.raw_transaction(txid, block.as_ref())).await.map_err(node_error)?;
         raw.ok_or_else(|| NodeError::Rpc { code: -5, message: NO_SUCH_TX.to_owned() })
     }
 
@@ -130,11 +141,11 @@ impl Node for ServerNode {
         txid: &Txid,
         block: Option<BlockHash>,
     ) -> Result<Box<RawValue>, NodeError> {
-        self.daemon.raw_transaction_verbose(txid, block.as_ref()).await.map_err(node_error)
+        boxed(self.daemon.raw_transaction_verbose(txid, block.as_ref())).await.map_err(node_error)
     }
 
     async fn version(&self) -> Result<NodeVersion, NodeError> {
-        let info = self.daemon.network_info().await.map_err(node_error)?;
+        let info = boxed(self.daemon.network_info()).await.map_err(node_error)?;
         Ok(NodeVersion { number: version_text(info.version), subversion: info.subversion })
     }
 }

@@ -1,5 +1,7 @@
 //! Configuration, as operators write it.
 
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,8 +27,8 @@ impl Machine {
 
     fn without_node() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let mut around = Surroundings::default();
-        around.memory_bytes = Some(8_000_000_000);
+        let mut around =
+            Surroundings { memory_bytes: Some(8_000_000_000), ..Surroundings::default() };
         around.variables.insert("HOME".into(), home.path().to_str().unwrap().into());
         Self { home, around }
     }

@@ -1,5 +1,7 @@
 //! `LocalRPC` on a real socket, and `electrumx-rpc` as a process.
 
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
