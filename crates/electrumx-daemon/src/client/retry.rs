@@ -82,12 +82,15 @@ impl Daemon {
             }
             failures += 1;
             let round_is_over = failures % nodes == 0;
-            self.0.trouble.begin(&trouble, &node);
             node.rest.forget().await;
             self.rotate(index);
             // Before the first answer a refused login is a wrong configuration; later the cookie may just be on its way.
             let misconfigured = trouble.is_refused() && !self.0.answered.load(Ordering::Relaxed);
-            if (misconfigured && round_is_over) || (style == Style::Bounded && failures > nodes) {
+            if misconfigured && round_is_over {
+                return Err(trouble.into_error(&node));
+            }
+            self.0.trouble.begin(&trouble, &node);
+            if style == Style::Bounded && failures > nodes {
                 return Err(trouble.into_error(&node));
             }
             if round_is_over {

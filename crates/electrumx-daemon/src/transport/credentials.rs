@@ -62,7 +62,7 @@ impl Credentials {
                 "give user and password in the URL (http://user:password@host:port/) or the node's cookie file".to_owned()
             }
             Auth::Password { user, .. } => format!(
-                "check the password of user {user:?} against rpcauth or rpcpassword in the node's configuration"
+                "compare user {user:?} and its password in the node's URL (DAEMON_URL) with rpcauth or rpcpassword in the node's configuration"
             ),
             Auth::Cookie(path) => match read_cookie(path) {
                 Ok(Some(_)) => format!("is {} the cookie file of this node?", path.display()),
