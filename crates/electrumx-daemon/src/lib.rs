@@ -9,6 +9,7 @@ mod node_url;
 mod prefetcher;
 mod rpc;
 mod transport;
+mod zmq;
 
 pub use auth::Auth;
 pub use check::NodeCheck;
@@ -19,5 +20,6 @@ pub use node_url::{NodeUrl, ParseNodeUrlError};
 pub use prefetcher::{PrefetchConfig, Prefetcher};
 pub use rpc::{
     BlockchainInfo, EstimateMode, MempoolAccept, MempoolInfo, NetworkInfo, PackageResult,
-    RejectedTx, ZmqNotification,
+    RejectedTx, SequencedMempool, ZmqNotification,
 };
+pub use zmq::{ZmqConfig, ZmqEvent, ZmqFeed};

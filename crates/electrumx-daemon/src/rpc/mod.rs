@@ -15,7 +15,7 @@ pub use self::chain::BlockchainInfo;
 pub use self::fee::EstimateMode;
 pub use self::mempool::MempoolInfo;
 pub use self::network::NetworkInfo;
-pub use self::zmq::ZmqNotification;
+pub use self::zmq::{SequencedMempool, ZmqNotification};
 
 /// `RPC_INVALID_ADDRESS_OR_KEY`: no such block or transaction.
 const NOT_FOUND: i32 = -5;
