@@ -207,7 +207,10 @@ fn every_value_arrives() {
         ("DB_ENGINE", "rocksdb"),
         ("CACHE_MB", "1_000"),
         ("REORG_LIMIT", "12"),
-        ("SERVICES", "tcp://:50001,rpc://"),
+        ("SERVICES", "tcp://:50001,rpc://,unix:///run/x, ssl://,wss://:50004,UNIX:///a"),
+        ("SSL_CERTFILE", "cert.pem"),
+        ("SSL_KEYFILE", "/etc/key.pem"),
+        ("PROXY_PROTOCOL_FROM", "192.0.2.0/24,::1"),
         ("REPORT_SERVICES", "tcp://Example.org:50001,ssl://example.org:50002"),
         ("BANNER_FILE", "banner"),
         ("DONATION_ADDRESS", "bc1q"),
@@ -237,7 +240,15 @@ fn every_value_arrives() {
     assert_eq!(env.banner_file.as_deref(), Some(Path::new("/srv/x/banner")));
     assert_eq!(env.cache_bytes, 1_000_000_000);
     assert_eq!(env.reorg_limit, 12);
-    assert_eq!(services(&env), ["tcp://:50001", "rpc://localhost:8000"]);
+    assert_eq!(
+        services(&env),
+        ["tcp://:50001", "rpc://localhost:8000", "ssl://:51002", "wss://:50004"]
+    );
+    assert_eq!(env.unix_sockets, [Path::new("/a"), Path::new("/run/x")]);
+    let files = env.certificate.as_ref().unwrap();
+    assert_eq!(files.certificate, Path::new("/srv/x/cert.pem"));
+    assert_eq!(files.key, Path::new("/etc/key.pem"));
+    assert_eq!(env.proxies.len(), 2);
     assert_eq!(env.report_services[1].to_string(), "ssl://example.org:50002");
     assert_eq!(env.donation_address, "bc1q");
     assert_eq!(env.sessions.max_sessions, 5);
@@ -275,8 +286,10 @@ fn what_is_wrong_is_said_with_its_place() {
         ("SERVICES", "localhost:50001", "write PROTOCOL://HOST:PORT"),
         ("SERVICES", "tcp://:70000", "\"tcp://:70000\": the port \"70000\" is not a number"),
         ("SERVICES", "tcp://a:1,rpc://a:1", "same host and port"),
-        ("SERVICES", "ssl://:50002", "TLS is not supported yet"),
-        ("SERVICES", "wss://:50004", "WebSocket is not supported yet"),
+        ("SERVICES", "wss://h", "the port is missing"),
+        ("SERVICES", "unix://socket", "write the whole path"),
+        ("SERVICES", "unix://", "write the whole path"),
+        ("PROXY_PROTOCOL_FROM", "localhost", "no address and no network such as"),
         ("SERVICES", "tcp://abc.onion:1", "let Tor forward to it"),
         ("SERVICES", ",", "names no service"),
         ("REPORT_SERVICES", "tcp://example.org", "the port is missing"),

@@ -56,6 +56,9 @@ enum Parting {
     Told,
     /// The client's close frame is awaited.
     Waiting(Pin<Box<Sleep>>),
+    /// The rest of an overlong message is thrown away: were it left unread, the end of the connection could overtake what the
+    /// client was told.
+    Draining(Pin<Box<Sleep>>),
     /// All that is left is the stream below.
     Over,
 }
@@ -200,17 +203,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Messages<S> {
                 }
                 Parting::Told => match ready!(ws.poll_flush(cx)) {
                     // After a message that was not read to its end no answer can be made out.
-                    Ok(()) if !this.overlong => Parting::Waiting(Box::pin(sleep(CLOSING))),
-                    _ => Parting::Over,
+                    Ok(()) if this.overlong => Parting::Draining(Box::pin(sleep(CLOSING))),
+                    Ok(()) => Parting::Waiting(Box::pin(sleep(CLOSING))),
+                    Err(_) => Parting::Over,
                 },
                 Parting::Waiting(patience) => match ws.poll_next(cx) {
+                    _ if patience.as_mut().poll(cx).is_ready() => Parting::Over,
                     Poll::Ready(Some(Ok(_))) => continue,
                     Poll::Ready(_) => Parting::Over,
-                    Poll::Pending => {
-                        ready!(patience.as_mut().poll(cx));
-                        Parting::Over
-                    }
+                    Poll::Pending => return Poll::Pending,
                 },
+                Parting::Draining(patience) => {
+                    let mut scratch = [0; READ_BUFFER];
+                    let mut scratch = ReadBuf::new(&mut scratch);
+                    match Pin::new(ws.get_mut().get_mut()).poll_read(cx, &mut scratch) {
+                        _ if patience.as_mut().poll(cx).is_ready() => Parting::Over,
+                        Poll::Ready(Ok(())) if !scratch.filled().is_empty() => continue,
+                        Poll::Ready(_) => Parting::Over,
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
                 Parting::Over => return Pin::new(this.ws.get_mut()).poll_shutdown(cx),
             };
         }

@@ -1,0 +1,11 @@
+//! Every transport, against the running server.
+
+mod certificate;
+mod common;
+mod handshakes;
+mod pin;
+mod proxy;
+mod tls;
+mod unix;
+mod ws;
+mod ws_by_hand;
