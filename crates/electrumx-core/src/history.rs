@@ -64,7 +64,8 @@ pub fn resolve(view: &dyn ChainView, numbers: &[TxNum]) -> Result<Vec<ConfirmedT
 /// The running status hash of a script (protocol page "Status").
 ///
 /// Confirmed entries come first, in chain order, then unconfirmed ones in the order of
-/// [`Mempool::script_txs`](crate::mempool::Mempool::script_txs).
+/// [`Mempool::script_txs`](crate::mempool::Mempool::script_txs). A clone taken between the two can
+/// be kept: a block only adds to it.
 #[derive(Clone, Default, Debug)]
 pub struct StatusHasher {
     hasher: Sha256,
@@ -80,6 +81,18 @@ impl StatusHasher {
         let _ = write!(line, "{txid}:{height}:");
         self.hasher.update(line.as_bytes());
         self.entries += 1;
+    }
+
+    /// Returns how many entries were added.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries
+    }
+
+    /// Tells whether no entry was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
     }
 
     /// Returns the status; `None` for a script without history.

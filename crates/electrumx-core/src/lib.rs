@@ -18,7 +18,7 @@ mod source;
 mod store;
 
 pub use bitcoin;
-pub use changes::{Changes, TouchedScripts};
+pub use changes::{BlockTouches, Changes, Touch, Touched, TouchedScripts};
 pub use delta::{BlockDelta, Spend};
 pub use hash::{HashX, HashXKey, ParseScriptHashError, ScriptHash};
 pub use position::{BlockId, Height, OutputNum, TxNum};

@@ -6,13 +6,14 @@ mod common;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use bitcoin::consensus::serialize;
-use bitcoin::{Block, OutPoint, Transaction, Txid};
+use bitcoin::hashes::Hash as _;
+use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
 use common::{FakeNode, block, extend, genesis, script};
 use electrumx_core::coin::{Bitcoin, Network};
 use electrumx_core::memory::MemoryStore;
-use electrumx_core::mempool::{Mempool, Resolver};
+use electrumx_core::mempool::{Mempool, MempoolOutput, MempoolTx, Resolver};
 use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_core::{BlockId, HashXKey, Index as _, ScriptHash, TouchedScripts};
+use electrumx_core::{BlockId, HashXKey, Index as _, ScriptHash, Touched};
 use proptest::prelude::*;
 
 const KEY: HashXKey = HashXKey::from_bytes(*b"a fixed test key");
@@ -42,6 +43,9 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(Event::Poll),
     ]
 }
+
+/// What the mempool says of outputs: the height of the transaction, and what spends it at which.
+type OutpointStates = HashMap<OutPoint, (Option<i8>, Option<(Txid, i8)>)>;
 
 /// A node: blocks, and unconfirmed transactions in an order in which parents come first.
 struct Node {
@@ -127,6 +131,28 @@ impl Node {
         }
     }
 
+    /// What the mempool says of every output: its transaction's height there, and what spends it.
+    fn outpoint_states(&self) -> OutpointStates {
+        let heights: HashMap<Txid, i8> = {
+            let in_pool: HashSet<_> = self.pool.iter().map(Transaction::compute_txid).collect();
+            let height = |tx: &Transaction| {
+                if in_pool.contains(&tx.input[0].previous_output.txid) { -1 } else { 0 }
+            };
+            self.pool.iter().map(|tx| (tx.compute_txid(), height(tx))).collect()
+        };
+        let mut states: HashMap<_, _> =
+            self.confirmed().into_keys().map(|at| (at, (None, None))).collect();
+        for (at, _) in self.pool.iter().flat_map(outputs) {
+            states.insert(at, (heights.get(&at.txid).copied(), None));
+        }
+        for tx in &self.pool {
+            let txid = tx.compute_txid();
+            let state = states.entry(tx.input[0].previous_output).or_default();
+            state.1 = Some((txid, heights[&txid]));
+        }
+        states
+    }
+
     /// What the owner of a script sees of the mempool: (txid, height, fee) in canonical order.
     fn script_txs(&self, number: u8) -> Vec<(Txid, i8, u64)> {
         let wanted = ScriptHash::of_script(script(number).as_bytes());
@@ -182,7 +208,7 @@ fn poll(
     processor: &mut Processor<Bitcoin, MemoryStore>,
     store: &MemoryStore,
     mempool: &mut Mempool,
-) -> TouchedScripts {
+) -> Touched {
     processor.sync(&mut FakeNode::new(node.chain.clone()), &mut ()).unwrap();
     let listed: Vec<Txid> = node.pool.iter().map(Transaction::compute_txid).collect();
     let missing = mempool.missing(&listed);
@@ -215,6 +241,7 @@ proptest! {
             Processor::new(coin, std::sync::Arc::clone(&store), FlushPolicy::default()).unwrap();
         let mut mempool = Mempool::default();
         let mut before: Vec<Vec<(Txid, i8, u64)>> = vec![Vec::new(); 8];
+        let mut outpoints_before = OutpointStates::new();
         poll(&node, &mut processor, &store, &mut mempool);
         for event in events.iter().chain([&Event::Poll]) {
             node.apply(event);
@@ -223,13 +250,32 @@ proptest! {
             }
             let touched = poll(&node, &mut processor, &store, &mut mempool);
             prop_assert_eq!(mempool.len(), node.pool.len());
+            let outpoints = node.outpoint_states();
+            for outpoint in outpoints.keys().chain(outpoints_before.keys()) {
+                let told = touched.txs.contains(&outpoint.txid) || touched.spent.contains(outpoint);
+                let (now, before) = (outpoints.get(outpoint), outpoints_before.get(outpoint));
+                prop_assert!(
+                    told || now.copied().unwrap_or_default() == before.copied().unwrap_or_default(),
+                    "{} changed untold", outpoint
+                );
+            }
+            for (outpoint, (height, spender)) in &outpoints {
+                prop_assert_eq!(mempool.height_of(&outpoint.txid), *height);
+                let spent_by = mempool.spender(outpoint);
+                let got = spent_by.map(|txid| (txid, mempool.height_of(&txid).unwrap()));
+                prop_assert_eq!(got, *spender);
+            }
+            outpoints_before = outpoints;
+            let recent: Vec<Txid> = mempool.recent(10).into_iter().map(|(txid, _)| txid).collect();
+            prop_assert_eq!(recent.len(), node.pool.len().min(10));
+            prop_assert_eq!(recent.iter().collect::<HashSet<_>>().len(), recent.len());
             for number in 0..7 {
                 let hashx = KEY.hashx(&ScriptHash::of_script(script(number).as_bytes()));
                 let got: Vec<_> = mempool.script_txs(&hashx).iter().map(|tx| (tx.txid, tx.height, tx.fee)).collect();
                 let wanted = node.script_txs(number);
                 prop_assert_eq!(&got, &wanted, "script {}", number);
                 prop_assert!(
-                    wanted == before[usize::from(number)] || touched.contains(&hashx),
+                    wanted == before[usize::from(number)] || touched.scripts.contains(&hashx),
                     "script {} changed untold", number
                 );
                 before[usize::from(number)] = wanted;
@@ -284,4 +330,36 @@ fn an_accepted_transaction_replaces_what_it_conflicts_with() {
     }
     assert_eq!(mempool.txs().map(|(txid, _)| *txid).collect::<Vec<_>>(), [second.compute_txid()]);
     assert_eq!(mempool.spender(&coinbase), Some(second.compute_txid()));
+}
+
+#[test]
+fn the_newest_transactions_are_known_however_many_came_and_left() {
+    let tx = |value| MempoolTx {
+        inputs: [].into(),
+        outputs: [MempoolOutput { vout: 0, hashx: KEY.hashx(&ScriptHash::of_script(b"")), value }]
+            .into(),
+        fee: value,
+        vsize: 100,
+    };
+    let id = |number: u64| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        Txid::from_byte_array(bytes)
+    };
+    let tip = BlockId { height: 1, hash: BlockHash::all_zeros() };
+    let mut mempool = Mempool::default();
+    for number in 0..5_000 {
+        mempool.insert(vec![(id(number), tx(number))]);
+        // Three stay, and the oldest comes anew from time to time.
+        let listed: Vec<Txid> = (number.saturating_sub(2)..=number).map(id).collect();
+        mempool.apply(tip, &listed, Vec::new());
+    }
+    let recent = |mempool: &Mempool, count| -> Vec<u64> {
+        mempool.recent(count).iter().map(|(_, tx)| tx.fee).collect()
+    };
+    assert_eq!(recent(&mempool, 10), [4_999, 4_998, 4_997]);
+    mempool.apply(tip, &[id(4_998), id(4_999)], Vec::new());
+    mempool.insert(vec![(id(4_997), tx(4_997))]);
+    assert_eq!(recent(&mempool, 10), [4_997, 4_999, 4_998]);
+    assert_eq!(recent(&mempool, 2), [4_997, 4_999]);
 }

@@ -3,15 +3,16 @@
 
 mod common;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::Block;
+use bitcoin::{Block, Txid};
 use common::{FakeNode, answer, extend, genesis, raw, script, truth};
 use electrumx_core::coin::{Bitcoin, Network};
 use electrumx_core::memory::MemoryStore;
 use electrumx_core::processor::{FlushPolicy, Observer, ProcessError, Processor, Progress};
-use electrumx_core::{BlockId, HashXKey, Index as _, ScriptHash};
+use electrumx_core::{BlockId, BlockTouches, HashX, HashXKey, Index as _, ScriptHash, history};
 use proptest::prelude::*;
 
 const KEY: HashXKey = HashXKey::from_bytes(*b"a fixed test key");
@@ -140,8 +141,66 @@ proptest! {
         for number in 0..7 {
             let scripthash = ScriptHash::of_script(script(number).as_bytes());
             if old.get(&scripthash) != new.get(&scripthash) {
-                prop_assert!(synced.scripts.contains(&KEY.hashx(&scripthash)), "script {}", number);
+                prop_assert!(synced.touched.scripts.contains(&KEY.hashx(&scripthash)), "script {}", number);
             }
+        }
+    }
+}
+
+/// Histories as they are when only what the processor reports of each block is added.
+fn extended(
+    histories: &mut HashMap<HashX, Vec<(Txid, u32)>>,
+    outputs: &mut HashMap<HashX, usize>,
+    block: &BlockTouches,
+) {
+    for touch in &block.touches {
+        let entry = (block.txids[touch.tx as usize], block.id.height);
+        histories.entry(touch.hashx).or_default().push(entry);
+        *outputs.entry(touch.hashx).or_default() += touch.outputs as usize;
+    }
+}
+
+#[test]
+fn reported_blocks_extend_histories_exactly() {
+    let chain = some_chain(12, 3);
+    let (store, mut processor) = processor(FlushPolicy::default());
+    processor.sync(&mut FakeNode::new(chain[..1].to_vec()), &mut ()).unwrap();
+    processor.track_touched_scripts();
+    let (mut histories, mut outputs) = (HashMap::new(), HashMap::new());
+    let mut tip = processor.tip().unwrap();
+    for len in [2, 3, 6, 13] {
+        let synced = processor.sync(&mut FakeNode::new(chain[..len].to_vec()), &mut ()).unwrap();
+        for block in &synced.blocks {
+            assert_eq!(block.prev, tip.hash);
+            extended(&mut histories, &mut outputs, block);
+            tip = block.id;
+        }
+        assert_eq!(Some(tip), synced.tip);
+    }
+    let view = store.view().unwrap();
+    for number in 0..8 {
+        let hashx = KEY.hashx(&ScriptHash::of_script(script(number).as_bytes()));
+        let rows = view.script_outputs(&hashx, usize::MAX).unwrap();
+        let txs = history::resolve(&*view, &history::history_tx_nums(&rows)).unwrap();
+        let txs: Vec<_> = txs.iter().map(|tx| (tx.txid, tx.height)).collect();
+        assert_eq!(histories.remove(&hashx).unwrap_or_default(), txs, "script {number}");
+        assert_eq!(outputs.remove(&hashx).unwrap_or_default(), rows.len(), "script {number}");
+    }
+    assert!(histories.is_empty());
+
+    // After a reorg the first reported block extends the fork point, not the old tip.
+    let fork = some_chain(2, 3);
+    let other = extend(fork.clone(), &[vec![], vec![]], 7);
+    let synced = processor.sync(&mut FakeNode::new(other), &mut ()).unwrap();
+    assert_eq!(synced.blocks.len(), 2);
+    assert_eq!(synced.blocks[0].prev, tip_of(&fork).unwrap().hash);
+    for block in &chain[3..] {
+        for tx in &block.txdata {
+            assert!(synced.touched.txs.contains(&tx.compute_txid()));
+            let spent = tx.input.iter().map(|input| input.previous_output);
+            assert!(
+                tx.is_coinbase() || spent.into_iter().all(|at| synced.touched.spent.contains(&at))
+            );
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum CloseReason {
     TooLong,
     /// The client and the server have no protocol version in common.
     UnsupportedVersion,
+    /// The client did not begin with `server.version`, and the server is set to be strict.
+    VersionNotFirst,
     /// The history of a subscribed script outgrew the limit: the client learns it when it
     /// subscribes anew.
     HistoryTooLarge,
@@ -35,6 +37,7 @@ impl fmt::Display for CloseReason {
             Self::NotReading => "the client does not read",
             Self::TooLong => "a request was too long",
             Self::UnsupportedVersion => "no common protocol version",
+            Self::VersionNotFirst => "the first request was not server.version",
             Self::HistoryTooLarge => "a subscribed history outgrew the limit",
         })
     }

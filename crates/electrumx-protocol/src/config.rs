@@ -31,10 +31,15 @@ pub struct ServiceConfig {
     pub pruning: Option<u32>,
     /// Oldest version served. Default: 1.4.
     pub protocol_min: ProtocolVersion,
-    /// Newest version served. Default: 1.6.
+    /// Newest version served. Default: 1.7.
     pub protocol_max: ProtocolVersion,
+    /// Whether a session whose first request is not `server.version` is ended, as 1.6 wants it.
+    /// Default: no, since that breaks several wallets, which are served as the oldest version.
+    pub strict_version_first: bool,
     /// What a client may use up.
     pub limits: Limits,
+    /// Memory for caches.
+    pub caches: CacheSizes,
 }
 
 impl ServiceConfig {
@@ -50,8 +55,10 @@ impl ServiceConfig {
             services: Vec::new(),
             pruning: None,
             protocol_min: ProtocolVersion::V1_4,
-            protocol_max: ProtocolVersion::V1_6,
+            protocol_max: ProtocolVersion::V1_7,
+            strict_version_first: false,
             limits: Limits::default(),
+            caches: CacheSizes::default(),
         }
     }
 }
@@ -67,6 +74,23 @@ pub struct HostPorts {
     pub ws: Option<u16>,
     /// WebSocket over TLS.
     pub wss: Option<u16>,
+}
+
+/// Most memory for each cache, in bytes. They hold what is asked for, so they are empty at first.
+#[derive(Clone, Debug)]
+pub struct CacheSizes {
+    /// Hash states of scripts' confirmed histories, about 200 bytes a script. Default 16 MiB.
+    pub statuses: usize,
+    /// Scripts' confirmed histories, 36 bytes an entry. Default 64 MiB.
+    pub histories: usize,
+    /// Merkle trees of blocks, 64 bytes a transaction. Default 32 MiB.
+    pub block_trees: usize,
+}
+
+impl Default for CacheSizes {
+    fn default() -> Self {
+        Self { statuses: 16 << 20, histories: 64 << 20, block_trees: 32 << 20 }
+    }
 }
 
 /// What one client may use up. Exceeding a limit is answered with an error, never with a truncated

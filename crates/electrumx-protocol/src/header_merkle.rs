@@ -4,6 +4,8 @@ use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::merkle::{self, Node};
 use electrumx_core::{ChainView, Height, StoreError};
 
+use crate::stats::CacheStats;
+
 /// The merkle tree over all block hashes: its complete nodes, level by level.
 ///
 /// A node is kept once all leaves below it exist; such nodes change only by a reorg. A proof
@@ -17,6 +19,9 @@ use electrumx_core::{ChainView, Height, StoreError};
 #[derive(Default, Debug)]
 pub(crate) struct HeaderMerkle {
     levels: Vec<Vec<Node>>,
+    /// Proofs for which nothing had to be read, and others.
+    hits: u64,
+    misses: u64,
 }
 
 impl HeaderMerkle {
@@ -34,6 +39,8 @@ impl HeaderMerkle {
             return Ok(None);
         }
         self.agree_with(view)?;
+        let is_hit = self.len() > cp_height as usize;
+        *(if is_hit { &mut self.hits } else { &mut self.misses }) += 1;
         while self.len() <= cp_height as usize {
             let Some(leaf) = leaf(view, self.len())? else { return Ok(None) };
             self.push(leaf);
@@ -46,6 +53,16 @@ impl HeaderMerkle {
             (index, level, width) = (index / 2, level + 1, width.div_ceil(2));
         }
         Ok(Some((branch, self.node(level, 0, count))))
+    }
+
+    pub(crate) fn stats(&self) -> CacheStats {
+        CacheStats {
+            name: "header tree",
+            hits: self.hits,
+            misses: self.misses,
+            entries: self.len(),
+            bytes: self.levels.iter().map(|nodes| nodes.capacity() * size_of::<Node>()).sum(),
+        }
     }
 
     fn len(&self) -> usize {

@@ -1,23 +1,25 @@
-//! Who is connected, and who wants to hear of which script.
+//! Who is connected, and who wants to hear of which script or outpoint.
 //!
 //! # Correctness
 //!
-//! No client is waited for. What is posted to a session is one status for each subscribed script,
-//! the newest, and the tip is a single shared value; so what a slow session has pending never
+//! No client is waited for. What is posted to a session is one state for each subscription, the
+//! newest, and the tip is a single shared value; so what a slow session has pending never
 //! exceeds its subscriptions, and when it comes to read it gets the present state. A client that
 //! takes nothing at all is dropped by its own session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
+use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::history::StatusHash;
-use electrumx_core::{BlockId, HashX, TouchedScripts};
+use electrumx_core::{BlockId, HashX, Touched, TouchedScripts};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::close::CloseReason;
+use crate::outpoint::OutputFacts;
 use crate::peer::PeerInfo;
 use crate::reader::Stamp;
 use crate::stats::{SessionInfo, Stats, Totals};
@@ -35,6 +37,8 @@ pub(crate) struct TipHeader {
 pub(crate) struct Hub {
     sessions: Mutex<Sessions>,
     scripts: Mutex<FxHashMap<HashX, Vec<Arc<Member>>>>,
+    /// Clients choose outpoints freely, so they are not hashed by a hash without secret.
+    outpoints: Mutex<BTreeMap<OutPoint, Vec<Arc<Member>>>>,
     tip: watch::Sender<Option<Arc<TipHeader>>>,
 }
 
@@ -54,15 +58,25 @@ pub(crate) struct Member {
     /// Cancelled when the session is to end.
     pub(crate) token: CancellationToken,
     reason: OnceLock<CloseReason>,
-    posted: Mutex<FxHashMap<HashX, Posted>>,
+    posted: Mutex<Posts>,
     pub(crate) wake: Notify,
 }
 
-/// A status on its way to a session.
+/// A state on its way to a session.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Posted {
+pub(crate) struct Posted<T> {
     pub(crate) stamp: Stamp,
-    pub(crate) status: Option<StatusHash>,
+    pub(crate) state: T,
+}
+
+/// The status of a script; `None` without history.
+pub(crate) type PostedStatus = Posted<Option<StatusHash>>;
+
+/// What was posted to a session.
+#[derive(Default, Debug)]
+pub(crate) struct Posts {
+    pub(crate) scripts: FxHashMap<HashX, PostedStatus>,
+    pub(crate) outpoints: BTreeMap<OutPoint, Posted<OutputFacts>>,
 }
 
 impl Member {
@@ -79,19 +93,19 @@ impl Member {
     }
 
     /// Takes what was posted since the last time.
-    pub(crate) fn take_posted(&self) -> FxHashMap<HashX, Posted> {
+    pub(crate) fn take_posted(&self) -> Posts {
         std::mem::take(&mut *self.posted.lock())
-    }
-
-    fn post(&self, hashx: HashX, posted: Posted) {
-        self.posted.lock().insert(hashx, posted);
-        self.wake.notify_one();
     }
 }
 
 impl Hub {
     pub(crate) fn new(tip: Option<Arc<TipHeader>>) -> Self {
-        Self { sessions: Mutex::default(), scripts: Mutex::default(), tip: watch::Sender::new(tip) }
+        Self {
+            sessions: Mutex::default(),
+            scripts: Mutex::default(),
+            outpoints: Mutex::default(),
+            tip: watch::Sender::new(tip),
+        }
     }
 
     /// Adds a session.
@@ -111,16 +125,19 @@ impl Hub {
     }
 
     /// Removes a session and its subscriptions.
-    pub(crate) fn leave<'a>(&self, id: u64, scripts: impl Iterator<Item = &'a HashX>) {
+    pub(crate) fn leave<'a>(
+        &self,
+        id: u64,
+        scripts: impl Iterator<Item = &'a HashX>,
+        outpoints: impl Iterator<Item = &'a OutPoint>,
+    ) {
         let mut sessions = self.sessions.lock();
         if let Some(member) = sessions.members.remove(&id) {
             sessions.over.add(&member.stats);
         }
         drop(sessions);
-        let mut subscribers = self.scripts.lock();
-        for hashx in scripts {
-            remove(&mut subscribers, hashx, id);
-        }
+        scripts.for_each(|hashx| self.unsubscribe(hashx, id));
+        outpoints.for_each(|outpoint| self.unsubscribe_outpoint(outpoint, id));
     }
 
     /// Returns the counts of all sessions there ever were.
@@ -136,14 +153,27 @@ impl Hub {
     /// Subscribes a session, once however often it is called.
     pub(crate) fn subscribe(&self, hashx: HashX, member: &Arc<Member>) {
         let mut scripts = self.scripts.lock();
-        let members = scripts.entry(hashx).or_insert_with(|| Vec::with_capacity(1));
-        if members.iter().all(|other| other.id != member.id) {
-            members.push(Arc::clone(member));
-        }
+        add(scripts.entry(hashx).or_insert_with(|| Vec::with_capacity(1)), member);
+    }
+
+    /// Subscribes a session to an outpoint, once however often it is called.
+    pub(crate) fn subscribe_outpoint(&self, outpoint: OutPoint, member: &Arc<Member>) {
+        let mut outpoints = self.outpoints.lock();
+        add(outpoints.entry(outpoint).or_insert_with(|| Vec::with_capacity(1)), member);
     }
 
     pub(crate) fn unsubscribe(&self, hashx: &HashX, id: u64) {
-        remove(&mut self.scripts.lock(), hashx, id);
+        let mut scripts = self.scripts.lock();
+        if scripts.get_mut(hashx).is_some_and(|members| remove(members, id)) {
+            scripts.remove(hashx);
+        }
+    }
+
+    pub(crate) fn unsubscribe_outpoint(&self, outpoint: &OutPoint, id: u64) {
+        let mut outpoints = self.outpoints.lock();
+        if outpoints.get_mut(outpoint).is_some_and(|members| remove(members, id)) {
+            outpoints.remove(outpoint);
+        }
     }
 
     /// Returns which of the touched scripts anyone subscribed to.
@@ -156,10 +186,37 @@ impl Hub {
         }
     }
 
+    /// Returns which outpoints that anyone subscribed to may have another state now.
+    pub(crate) fn subscribed_outpoints(&self, touched: &Touched) -> Vec<OutPoint> {
+        let outpoints = self.outpoints.lock();
+        if touched.txs.len() + touched.spent.len() >= outpoints.len() {
+            let is_touched = |outpoint: &&OutPoint| {
+                touched.txs.contains(&outpoint.txid) || touched.spent.contains(*outpoint)
+            };
+            return outpoints.keys().filter(is_touched).copied().collect();
+        }
+        let made = touched.txs.iter().flat_map(|&txid| {
+            let all = OutPoint { txid, vout: 0 }..=OutPoint { txid, vout: u32::MAX };
+            outpoints.range(all).map(|(outpoint, _)| *outpoint)
+        });
+        let spent = touched.spent.iter().filter(|outpoint| outpoints.contains_key(*outpoint));
+        let found: BTreeSet<OutPoint> = made.chain(spent.copied()).collect();
+        found.into_iter().collect()
+    }
+
     /// Posts a script's status to its subscribers.
-    pub(crate) fn post(&self, hashx: HashX, posted: Posted) {
+    pub(crate) fn post(&self, hashx: HashX, posted: PostedStatus) {
         for member in self.scripts.lock().get(&hashx).into_iter().flatten() {
-            member.post(hashx, posted);
+            member.posted.lock().scripts.insert(hashx, posted);
+            member.wake.notify_one();
+        }
+    }
+
+    /// Posts an outpoint's state to its subscribers.
+    pub(crate) fn post_outpoint(&self, outpoint: OutPoint, posted: Posted<OutputFacts>) {
+        for member in self.outpoints.lock().get(&outpoint).into_iter().flatten() {
+            member.posted.lock().outpoints.insert(outpoint, posted);
+            member.wake.notify_one();
         }
     }
 
@@ -196,11 +253,14 @@ impl Hub {
     }
 }
 
-fn remove(scripts: &mut FxHashMap<HashX, Vec<Arc<Member>>>, hashx: &HashX, id: u64) {
-    if let Some(members) = scripts.get_mut(hashx) {
-        members.retain(|member| member.id != id);
-        if members.is_empty() {
-            scripts.remove(hashx);
-        }
+fn add(members: &mut Vec<Arc<Member>>, member: &Arc<Member>) {
+    if members.iter().all(|other| other.id != member.id) {
+        members.push(Arc::clone(member));
     }
+}
+
+/// Tells whether none is left.
+fn remove(members: &mut Vec<Arc<Member>>, id: u64) -> bool {
+    members.retain(|member| member.id != id);
+    members.is_empty()
 }

@@ -36,6 +36,17 @@ pub trait Node: Send + Sync + 'static {
         raw_txs: &[String],
     ) -> impl Future<Output = Result<Box<RawValue>, NodeError>> + Send;
 
+    /// Asks the node whether it would take these transactions (hex): `testmempoolaccept`.
+    ///
+    /// Returns the node's answer unchanged.
+    ///
+    /// # Errors
+    /// [`NodeError::Rpc`] when the node refuses the call as a whole.
+    fn test_mempool_accept(
+        &self,
+        raw_txs: &[String],
+    ) -> impl Future<Output = Result<Box<RawValue>, NodeError>> + Send;
+
     /// Returns the fee rate in BTC/kvB for confirmation within `blocks` (1..=1008), `None` when the
     /// node cannot tell: `estimatesmartfee`.
     ///

@@ -177,6 +177,25 @@ impl<'a> Arg<'a> {
         hex.ok_or_else(|| self.wrong("should be a hex string"))
     }
 
+    /// Returns the bytes that a hex string stands for.
+    pub(crate) fn bytes(self) -> Result<Vec<u8>, RpcError> {
+        let hex = self.hex()?;
+        let mut bytes = vec![0; hex.len() / 2];
+        // The digits were checked.
+        faster_hex::hex_decode(hex.as_bytes(), &mut bytes).map_err(|_| RpcError::Internal)?;
+        Ok(bytes)
+    }
+
+    /// Checks that this is a string of hex digits, which need not be whole bytes.
+    pub(crate) fn hex_digits(self) -> Result<(), RpcError> {
+        let is_hex = |text: Cow<'_, str>| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if self.text().is_some_and(is_hex) {
+            Ok(())
+        } else {
+            Err(self.wrong("should be a hex string"))
+        }
+    }
+
     /// Returns an array of hex strings.
     pub(crate) fn hex_list(self) -> Result<Vec<String>, RpcError> {
         let mut list = Vec::new();

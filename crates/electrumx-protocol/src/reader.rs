@@ -15,9 +15,12 @@ use electrumx_core::{ChainView, HashXKey, Index, StoreError};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Semaphore;
 
-use crate::config::Limits;
+use crate::block_tree::BlockTrees;
+use crate::config::ServiceConfig;
 use crate::error::RpcError;
 use crate::header_merkle::HeaderMerkle;
+use crate::script_cache::ScriptCache;
+use crate::stats::CacheStats;
 
 /// What reads need, and nothing of sessions.
 pub(crate) struct Reader {
@@ -26,6 +29,8 @@ pub(crate) struct Reader {
     key: HashXKey,
     clock: Mutex<u64>,
     header_merkle: Mutex<HeaderMerkle>,
+    scripts: ScriptCache,
+    block_trees: BlockTrees,
     permits: Arc<Semaphore>,
     timeout: Duration,
     max_history: usize,
@@ -40,18 +45,22 @@ impl Reader {
     pub(crate) fn new(
         index: Arc<dyn Index>,
         mempool: Arc<RwLock<Mempool>>,
-        limits: &Limits,
-    ) -> Self {
-        Self {
+        config: &ServiceConfig,
+    ) -> Result<Self, StoreError> {
+        let limits = &config.limits;
+        let tip = index.view()?.tip();
+        Ok(Self {
             key: index.hashx_key(),
             index,
             mempool,
             clock: Mutex::default(),
             header_merkle: Mutex::default(),
+            scripts: ScriptCache::new(&config.caches, tip),
+            block_trees: BlockTrees::new(config.caches.block_trees),
             permits: Arc::new(Semaphore::new(limits.max_concurrent_reads.clamp(1, 1024))),
             timeout: limits.request_timeout,
             max_history: limits.max_history,
-        }
+        })
     }
 
     /// Runs a read on the blocking pool, when it has room.
@@ -93,6 +102,21 @@ impl Reader {
 
     pub(crate) fn header_merkle(&self) -> &Mutex<HeaderMerkle> {
         &self.header_merkle
+    }
+
+    pub(crate) fn scripts(&self) -> &ScriptCache {
+        &self.scripts
+    }
+
+    pub(crate) fn block_trees(&self) -> &BlockTrees {
+        &self.block_trees
+    }
+
+    pub(crate) fn cache_stats(&self) -> Vec<CacheStats> {
+        let mut stats = self.scripts.stats().to_vec();
+        stats.push(self.block_trees.stats());
+        stats.push(self.header_merkle.lock().stats());
+        stats
     }
 
     /// Opens a view of the chain alone.

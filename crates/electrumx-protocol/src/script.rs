@@ -1,6 +1,7 @@
 //! Histories, unspent outputs, balances and statuses of scripts, over chain and mempool.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{OutPoint, Txid};
@@ -10,11 +11,12 @@ use electrumx_core::{ChainView, HashX, Height, OutputState, StoreError};
 use rustc_hash::FxHashSet;
 
 use crate::reader::Reader;
+use crate::script_cache::{ConfirmedHistory, ConfirmedStatus};
 
 /// A script's history.
 #[derive(Debug)]
 pub(crate) struct History {
-    pub(crate) confirmed: Vec<ConfirmedTx>,
+    pub(crate) confirmed: Arc<Vec<ConfirmedTx>>,
     pub(crate) unconfirmed: Vec<UnconfirmedTx>,
 }
 
@@ -110,27 +112,62 @@ fn catch_up(
     Ok(kept)
 }
 
+fn check_limit(count: usize, limit: usize) -> Result<(), StoreError> {
+    if count > limit { Err(StoreError::TooMany { limit }) } else { Ok(()) }
+}
+
 impl Reader {
     /// Returns a script's history.
     pub(crate) fn history(&self, hashx: &HashX) -> Result<History, StoreError> {
         let snapshot =
             self.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
-        let confirmed = self.confirmed(&*snapshot.view, hashx)?;
+        let confirmed = self.confirmed(&*snapshot.view, hashx)?.txs;
         Ok(History { confirmed, unconfirmed: snapshot.unconfirmed.txs })
     }
 
-    /// Returns a script's confirmed transactions in chain order.
-    pub(crate) fn confirmed(
+    /// Returns a script's confirmed transactions.
+    fn confirmed(
         &self,
         view: &dyn ChainView,
         hashx: &HashX,
-    ) -> Result<Vec<ConfirmedTx>, StoreError> {
+    ) -> Result<ConfirmedHistory, StoreError> {
         let limit = self.max_history();
-        let numbers = history::history_tx_nums(&view.script_outputs(hashx, limit)?);
-        if numbers.len() > limit {
-            return Err(StoreError::TooMany { limit });
+        let tip = view.tip();
+        let history = match self.scripts().history(tip, hashx) {
+            Some(history) => history,
+            None => {
+                let outputs = view.script_outputs(hashx, limit)?;
+                let numbers = history::history_tx_nums(&outputs);
+                check_limit(numbers.len(), limit)?;
+                let txs = Arc::new(history::resolve(view, &numbers)?);
+                let history = ConfirmedHistory { txs, outputs: outputs.len() };
+                self.scripts().put_history(tip, *hashx, history.clone());
+                history
+            }
+        };
+        check_limit(history.outputs.max(history.txs.len()), limit)?;
+        Ok(history)
+    }
+
+    /// Returns the hash state after a script's confirmed transactions.
+    fn confirmed_status(
+        &self,
+        view: &dyn ChainView,
+        hashx: &HashX,
+    ) -> Result<StatusHasher, StoreError> {
+        let tip = view.tip();
+        if let Some(status) = self.scripts().status(tip, hashx) {
+            check_limit(status.outputs.max(status.hasher.len()), self.max_history())?;
+            return Ok(status.hasher);
         }
-        history::resolve(view, &numbers)
+        let ConfirmedHistory { txs, outputs } = self.confirmed(view, hashx)?;
+        let mut hasher = StatusHasher::default();
+        for tx in &*txs {
+            hasher.push(&tx.txid, i64::from(tx.height));
+        }
+        let status = ConfirmedStatus { hasher: hasher.clone(), outputs };
+        self.scripts().put_status(tip, *hashx, status);
+        Ok(hasher)
     }
 
     /// Returns a script's status, given what the mempool knows of it.
@@ -140,10 +177,7 @@ impl Reader {
         hashx: &HashX,
         unconfirmed: &[UnconfirmedTx],
     ) -> Result<Option<StatusHash>, StoreError> {
-        let mut hasher = StatusHasher::default();
-        for tx in self.confirmed(view, hashx)? {
-            hasher.push(&tx.txid, i64::from(tx.height));
-        }
+        let mut hasher = self.confirmed_status(view, hashx)?;
         for tx in unconfirmed {
             hasher.push(&tx.txid, i64::from(tx.height));
         }

@@ -141,7 +141,9 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     async fn part(&mut self, reason: CloseReason) {
         let patience = match reason {
             CloseReason::ClientLeft | CloseReason::NotReading => return,
-            CloseReason::TooLong | CloseReason::UnsupportedVersion => self.outlet.patience(),
+            CloseReason::TooLong
+            | CloseReason::UnsupportedVersion
+            | CloseReason::VersionNotFirst => self.outlet.patience(),
             _ => PARTING_TIME,
         };
         let farewell = async {

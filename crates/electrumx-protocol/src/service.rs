@@ -4,8 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::mempool::Mempool;
-use electrumx_core::{ChainView, Changes, HashX, Index, StoreError};
+use electrumx_core::{BlockId, BlockTouches, ChainView, Changes, HashX, Index, StoreError};
 use parking_lot::RwLock;
 
 use crate::close::CloseReason;
@@ -13,14 +14,15 @@ use crate::config::ServiceConfig;
 use crate::error::RpcError;
 use crate::fees::Fees;
 use crate::handlers;
-use crate::hub::{Hub, Posted, TipHeader};
+use crate::hub::{Hub, Posted, PostedStatus, TipHeader};
 use crate::json;
 use crate::node::{Node, NodeError};
+use crate::outpoint::OutputFacts;
 use crate::reader::Reader;
 use crate::script::ScriptMempool;
-use crate::stats::{SessionInfo, Totals};
+use crate::stats::{CacheStats, SessionInfo, Totals};
 
-/// Scripts whose statuses are computed from one snapshot when notifying: bounds how long it is
+/// Scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
 /// open.
 const NOTIFY_CHUNK: usize = 256;
 
@@ -33,6 +35,8 @@ pub struct Service<N> {
     pub(crate) config: ServiceConfig,
     /// The answer to `server.features`.
     pub(crate) features: Vec<u8>,
+    /// The same, as it is from 1.7 on.
+    pub(crate) features_1_7: Vec<u8>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) fees: Fees,
     pub(crate) hub: Hub,
@@ -53,7 +57,7 @@ impl<N: Node> Service<N> {
         node: Arc<N>,
         config: ServiceConfig,
     ) -> Result<Self, StoreError> {
-        let reader = Arc::new(Reader::new(index, mempool, &config.limits));
+        let reader = Arc::new(Reader::new(index, mempool, &config)?);
         let view = reader.view()?;
         let tip = match view.tip() {
             Some(tip) => tip_header(&*view, tip)?.map(Arc::new),
@@ -61,13 +65,23 @@ impl<N: Node> Service<N> {
         };
         Ok(Self {
             node,
-            features: handlers::server::features(&config),
+            features: handlers::server::features(&config, true),
+            features_1_7: handlers::server::features(&config, false),
             config,
             reader,
             fees: Fees::default(),
             hub: Hub::new(tip),
             round: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Tells the caches that the index was brought to `tip`, lastly by these blocks.
+    ///
+    /// Call it right after, with [`Synced::blocks`](electrumx_core::processor::Synced::blocks), and
+    /// from one task only. Answers are right without it, but histories and statuses are then read
+    /// anew once the tip is another than at the start.
+    pub fn advance(&self, tip: BlockId, blocks: &[BlockTouches]) {
+        self.reader.scripts().advance(tip, blocks);
     }
 
     /// Tells subscribed sessions what changed.
@@ -78,14 +92,14 @@ impl<N: Node> Service<N> {
     ///
     /// The tip is announced if the index still has it, then the status of every touched script that
     /// anyone subscribed to is computed, once, from the index's present state, which may already be
-    /// a later one than `changes` speaks of.
+    /// a later one than `changes` speaks of; then likewise the states of touched outpoints.
     ///
     /// # Errors
     /// When the index cannot be read; call again with the same changes to make up for it.
     pub async fn notify(&self, changes: Changes) -> Result<(), StoreError> {
         let _round = self.round.lock().await;
         self.announce_tip(&changes).await?;
-        let scripts = self.hub.subscribed(&changes.scripts);
+        let scripts = self.hub.subscribed(&changes.touched.scripts);
         for chunk in scripts.chunks(NOTIFY_CHUNK) {
             let chunk = chunk.to_vec();
             let statuses = self.blocking(move |reader| statuses(reader, chunk)).await?;
@@ -94,6 +108,13 @@ impl<N: Node> Service<N> {
                     Some(posted) => self.hub.post(hashx, posted),
                     None => self.hub.close_subscribers(&hashx, CloseReason::HistoryTooLarge),
                 }
+            }
+        }
+        let outpoints = self.hub.subscribed_outpoints(&changes.touched);
+        for chunk in outpoints.chunks(NOTIFY_CHUNK) {
+            let chunk = chunk.to_vec();
+            for (outpoint, posted) in self.blocking(move |reader| states(reader, chunk)).await? {
+                self.hub.post_outpoint(outpoint, posted);
             }
         }
         Ok(())
@@ -156,10 +177,16 @@ impl<N: Node> Service<N> {
         self.hub.len()
     }
 
-    /// Returns how many script subscriptions all sessions have together.
+    /// Returns how many subscriptions of scripts and outpoints all sessions have together.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
         self.hub.infos().iter().map(|session| session.subscriptions).sum()
+    }
+
+    /// Returns how the caches of histories, statuses and proofs fare.
+    #[must_use]
+    pub fn cache_stats(&self) -> Vec<CacheStats> {
+        self.reader.cache_stats()
     }
 
     /// Ends a session; `false` when there is none of this number.
@@ -192,10 +219,7 @@ impl RpcError {
 }
 
 /// Renders the header of `tip`; `None` when it is not in the chain.
-fn tip_header(
-    view: &dyn ChainView,
-    tip: electrumx_core::BlockId,
-) -> Result<Option<TipHeader>, StoreError> {
+fn tip_header(view: &dyn ChainView, tip: BlockId) -> Result<Option<TipHeader>, StoreError> {
     if view.block_hash(tip.height)? != Some(tip.hash) {
         return Ok(None);
     }
@@ -213,7 +237,7 @@ fn tip_header(
 fn statuses(
     reader: &Reader,
     scripts: Vec<HashX>,
-) -> Result<Vec<(HashX, Option<Posted>)>, StoreError> {
+) -> Result<Vec<(HashX, Option<PostedStatus>)>, StoreError> {
     let snapshot = reader.snapshot(|mempool, view| {
         let collect = |hashx: &HashX| ScriptMempool::collect(mempool, view, hashx);
         scripts.iter().map(collect).collect::<Result<Vec<_>, _>>()
@@ -221,11 +245,25 @@ fn statuses(
     let mut statuses = Vec::with_capacity(scripts.len());
     for (hashx, unconfirmed) in scripts.into_iter().zip(snapshot.unconfirmed) {
         let posted = match reader.status(&*snapshot.view, &hashx, &unconfirmed.txs) {
-            Ok(status) => Some(Posted { stamp: snapshot.stamp, status }),
+            Ok(state) => Some(Posted { stamp: snapshot.stamp, state }),
             Err(StoreError::TooMany { .. }) => None,
             Err(error) => return Err(error),
         };
         statuses.push((hashx, posted));
     }
     Ok(statuses)
+}
+
+/// Reads the states of outpoints from one snapshot.
+fn states(
+    reader: &Reader,
+    outpoints: Vec<OutPoint>,
+) -> Result<Vec<(OutPoint, Posted<OutputFacts>)>, StoreError> {
+    let snapshot = reader.snapshot(|mempool, view| {
+        let facts = outpoints.iter().map(|outpoint| OutputFacts::read(mempool, view, outpoint));
+        facts.collect::<Result<Vec<_>, _>>()
+    })?;
+    let stamp = snapshot.stamp;
+    let states = snapshot.unconfirmed.into_iter().map(|state| Posted { stamp, state });
+    Ok(outpoints.into_iter().zip(states).collect())
 }

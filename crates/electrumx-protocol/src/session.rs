@@ -2,7 +2,8 @@
 //!
 //! # Correctness: no stale status
 //!
-//! A client must end up with the status of the present state, told once. A subscription is
+//! A client must end up with the status of the present state, told once: of scripts and, likewise,
+//! of outpoints. A subscription is
 //! registered with the [`Hub`](crate::hub::Hub) first, then its status is read and answered. Let S
 //! be the snapshot it is read from, and R a round of [`Service::notify`] for a change C that
 //! touches the script.
@@ -17,11 +18,12 @@
 //! Posted statuses of one script replace each other in the order of rounds, which is the order of
 //! their stamps.
 
+use std::collections::{BTreeMap, btree_map, hash_map};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use electrumx_core::HashX;
-use electrumx_core::bitcoin::BlockHash;
+use electrumx_core::bitcoin::{BlockHash, OutPoint};
 use electrumx_core::history::StatusHash;
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
@@ -29,10 +31,11 @@ use tokio::sync::watch;
 use crate::close::CloseReason;
 use crate::error::RpcError;
 use crate::handlers;
-use crate::hub::{Member, Posted, TipHeader};
+use crate::hub::{Member, Posted, PostedStatus, Posts, TipHeader};
 use crate::json;
 use crate::jsonrpc::{self, Misfit, NULL_ID, Request};
 use crate::node::Node;
+use crate::outpoint::{OutputFacts, OutputStatus};
 use crate::reader::Stamp;
 use crate::service::Service;
 use crate::version::ProtocolVersion;
@@ -45,7 +48,10 @@ pub(crate) struct Session<N: Node> {
     pub(crate) agreed: Option<ProtocolVersion>,
     pub(crate) headers: Option<HeaderSubscription>,
     pub(crate) scripts: FxHashMap<HashX, Subscription>,
-    posted: std::collections::hash_map::IntoIter<HashX, Posted>,
+    pub(crate) outpoints: BTreeMap<OutPoint, OutpointSubscription>,
+    /// What was taken of the posted states and is to be told: scripts first.
+    posted_scripts: hash_map::IntoIter<HashX, PostedStatus>,
+    posted_outpoints: btree_map::IntoIter<OutPoint, Posted<OutputFacts>>,
     /// Set when the connection is to end after the answer.
     pub(crate) ending: Option<CloseReason>,
 }
@@ -61,10 +67,26 @@ pub(crate) struct HeaderSubscription {
 /// The subscription to a script.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
+    /// The method it was made by, which is that of its notifications.
+    pub(crate) method: &'static str,
     /// The script hash as the client spells it: Electrum drops a server that spells it otherwise.
     pub(crate) spelled: Box<str>,
     /// The status told last, and when it was true.
     pub(crate) status: Option<StatusHash>,
+    pub(crate) stamp: Stamp,
+}
+
+/// The subscription to an outpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct OutpointSubscription {
+    /// The transaction id as the client spells it.
+    pub(crate) spelled: Box<str>,
+    /// The index as the client wrote it.
+    pub(crate) index: u64,
+    /// Whether the client takes its script for one that cannot be spent.
+    pub(crate) cannot_be_spent: bool,
+    /// The state told last, and when it was true.
+    pub(crate) status: OutputStatus,
     pub(crate) stamp: Stamp,
 }
 
@@ -76,7 +98,9 @@ impl<N: Node> Session<N> {
             agreed: None,
             headers: None,
             scripts: FxHashMap::default(),
-            posted: FxHashMap::default().into_iter(),
+            outpoints: BTreeMap::new(),
+            posted_scripts: FxHashMap::default().into_iter(),
+            posted_outpoints: BTreeMap::new().into_iter(),
             ending: None,
         }
     }
@@ -84,6 +108,22 @@ impl<N: Node> Session<N> {
     /// Returns the version in force: 1.4 for clients that never ask.
     pub(crate) fn version(&self) -> ProtocolVersion {
         self.agreed.unwrap_or(self.service.config.protocol_min)
+    }
+
+    /// Refuses one subscription more than a session may have.
+    pub(crate) fn check_subscriptions(&self) -> Result<(), RpcError> {
+        let max = self.service.config.limits.max_subscriptions;
+        if self.scripts.len() + self.outpoints.len() < max {
+            return Ok(());
+        }
+        let text = format!("more than {} subscriptions", json::grouped(max as u64));
+        Err(RpcError::Excessive(text))
+    }
+
+    /// Brings the count that others see up to date.
+    pub(crate) fn count_subscriptions(&self) {
+        let count = self.scripts.len() + self.outpoints.len();
+        self.member.stats.subscriptions.store(count, Relaxed);
     }
 
     /// Answers a line, if it wants an answer: appends it to `out`, which is empty, with its line
@@ -161,9 +201,17 @@ impl<N: Node> Session<N> {
             Ok(request) => request,
             Err(Misfit { id, error }) => return self.refuse(error, id, out),
         };
-        // Clients have nothing to notify servers of (before 1.7): nothing is done, nothing
-        // answered.
+        // Clients have nothing to notify servers of but, from 1.7 on, `server.ping`, which is noise:
+        // nothing is done, nothing answered.
         let Some(id) = id else { return };
+        if self.agreed.is_none()
+            && self.service.config.strict_version_first
+            && method != "server.version"
+        {
+            self.ending = Some(CloseReason::VersionNotFirst);
+            let error = RpcError::bad_request("use server.version to identify client");
+            return self.refuse(error, id, out);
+        }
         let start = out.len();
         jsonrpc::begin_result(out);
         if let Err(error) = handlers::call(self, &method, params, out).await {
@@ -194,7 +242,7 @@ impl<N: Node> Session<N> {
 
     /// Waits until there may be something for [`notifications`](Self::notifications).
     pub(crate) async fn notified(&mut self) {
-        if self.posted.len() > 0 {
+        if self.posted_scripts.len() + self.posted_outpoints.len() > 0 {
             return;
         }
         let Self { headers, member, .. } = self;
@@ -230,32 +278,70 @@ impl<N: Node> Session<N> {
             count += 1;
         }
         while out.len() < limit {
-            if self.posted.len() == 0 {
-                self.posted = self.member.take_posted().into_iter();
+            if self.posted_scripts.len() + self.posted_outpoints.len() == 0 {
+                let Posts { scripts, outpoints } = self.member.take_posted();
+                self.posted_scripts = scripts.into_iter();
+                self.posted_outpoints = outpoints.into_iter();
             }
-            let Some((hashx, posted)) = self.posted.next() else { break };
-            let Some(subscription) = self.scripts.get_mut(&hashx) else { continue };
-            if posted.stamp <= subscription.stamp {
-                continue;
-            }
-            subscription.stamp = posted.stamp;
-            if posted.status == subscription.status {
-                continue;
-            }
-            subscription.status = posted.status;
-            jsonrpc::notification(out, "blockchain.scripthash.subscribe", |out| {
-                json::string(out, &subscription.spelled);
-                out.push(b',');
-                json::status(out, posted.status.as_ref());
-            });
-            count += 1;
+            let told = if let Some((hashx, posted)) = self.posted_scripts.next() {
+                self.scripts.get_mut(&hashx).is_some_and(|script| script.tell(posted, out))
+            } else if let Some((outpoint, posted)) = self.posted_outpoints.next() {
+                let subscription = self.outpoints.get_mut(&outpoint);
+                subscription.is_some_and(|known| known.tell(posted, out))
+            } else {
+                break;
+            };
+            count += u64::from(told);
         }
         count
     }
 }
 
+impl Subscription {
+    /// Tells a posted status if it is news; returns whether it was.
+    fn tell(&mut self, posted: PostedStatus, out: &mut Vec<u8>) -> bool {
+        if posted.stamp <= self.stamp {
+            return false;
+        }
+        self.stamp = posted.stamp;
+        if posted.state == self.status {
+            return false;
+        }
+        self.status = posted.state;
+        jsonrpc::notification(out, self.method, |out| {
+            json::string(out, &self.spelled);
+            out.push(b',');
+            json::status(out, self.status.as_ref());
+        });
+        true
+    }
+}
+
+impl OutpointSubscription {
+    /// Tells a posted state if it is news; returns whether it was.
+    fn tell(&mut self, posted: Posted<OutputFacts>, out: &mut Vec<u8>) -> bool {
+        if posted.stamp <= self.stamp {
+            return false;
+        }
+        self.stamp = posted.stamp;
+        let status = posted.state.status(self.cannot_be_spent);
+        if status == self.status {
+            return false;
+        }
+        self.status = status;
+        jsonrpc::notification(out, "blockchain.outpoint.subscribe", |out| {
+            json::string(out, &self.spelled);
+            out.push(b',');
+            json::integer(out, self.index);
+            out.push(b',');
+            self.status.write(out);
+        });
+        true
+    }
+}
+
 impl<N: Node> Drop for Session<N> {
     fn drop(&mut self) {
-        self.service.hub.leave(self.member.id, self.scripts.keys());
+        self.service.hub.leave(self.member.id, self.scripts.keys(), self.outpoints.keys());
     }
 }

@@ -30,7 +30,7 @@ pub struct SessionInfo {
     pub pending: u64,
     /// Transactions the client broadcast with success.
     pub txs_sent: u64,
-    /// Script subscriptions.
+    /// Subscriptions of scripts and outpoints.
     pub subscriptions: usize,
     /// Messages received (a batch is one).
     pub recv_count: u64,
@@ -65,6 +65,22 @@ impl Totals {
         self.errors += stats.errors.load(Relaxed);
         self.txs_sent += stats.txs_sent.load(Relaxed);
     }
+}
+
+/// How a cache fares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct CacheStats {
+    /// What it holds.
+    pub name: &'static str,
+    /// Look-ups that were answered from it.
+    pub hits: u64,
+    /// Look-ups that were not.
+    pub misses: u64,
+    /// What it holds at the moment.
+    pub entries: usize,
+    /// Memory for that, about, in bytes.
+    pub bytes: usize,
 }
 
 /// The live counters behind a [`SessionInfo`].

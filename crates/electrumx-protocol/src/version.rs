@@ -13,8 +13,10 @@ pub struct ProtocolVersion([u16; 4]);
 impl ProtocolVersion {
     /// The base line, and what a session speaks that never asked for a version.
     pub const V1_4: Self = Self([1, 4, 0, 0]);
-    /// The newest version served: it changes the shape of `blockchain.block.headers`.
+    /// Changes the shape of `blockchain.block.headers`.
     pub const V1_6: Self = Self([1, 6, 0, 0]);
+    /// The newest version served: scripts are named by themselves, outpoints can be watched.
+    pub const V1_7: Self = Self([1, 7, 0, 0]);
 
     /// Picks the version two ranges have in common: the highest, if there is one.
     #[must_use]

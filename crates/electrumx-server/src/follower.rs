@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use electrumx_core::processor::{ProcessError, Synced};
-use electrumx_core::{BlockId, Changes, StoreError, TouchedScripts};
+use electrumx_core::{BlockId, Changes, StoreError, Touched};
 use electrumx_protocol::Service;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ pub(crate) struct Following {
 /// The follower's own ends of its [`FollowerHandle`].
 pub(crate) struct Inbox {
     poke: Arc<Notify>,
-    accepted: mpsc::UnboundedReceiver<TouchedScripts>,
+    accepted: mpsc::UnboundedReceiver<Touched>,
     rounds: watch::Sender<u64>,
 }
 
@@ -68,7 +68,7 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> anyhow::Result<()> {
-        let mut touched = TouchedScripts::default();
+        let mut touched = Touched::default();
         let mut last_full = None::<Instant>;
         let mut delay = RETRY.0;
         while !self.stop.is_cancelled() {
@@ -97,12 +97,13 @@ impl Follower {
     /// One consistent step of the whole view. `touched` collects until the sessions were told.
     async fn step(
         &mut self,
-        touched: &mut TouchedScripts,
+        touched: &mut Touched,
         last_full: &mut Option<Instant>,
     ) -> anyhow::Result<Next> {
         let synced: Synced = self.index.sync().await??;
-        touched.extend(synced.scripts);
+        touched.extend(synced.touched);
         let Some(tip) = synced.tip else { return Ok(Next::Poll) };
+        self.service.advance(tip, &synced.blocks);
         if synced.node_is_behind {
             tracing::warn!(
                 "the node is catching up and is behind the index, which waits at block {tip}"
@@ -116,8 +117,8 @@ impl Follower {
         match self.mempool.refresh(tip, full).await? {
             Round::TipMoved => return Ok(Next::Soon),
             Round::NodeIsLoading => {}
-            Round::Consistent { touched: scripts } => {
-                touched.extend(scripts);
+            Round::Consistent { touched: unconfirmed } => {
+                touched.extend(unconfirmed);
                 if full {
                     *last_full = Some(Instant::now());
                 }
@@ -129,14 +130,10 @@ impl Follower {
     }
 
     /// Tells the sessions, if there is anything to tell.
-    async fn publish(
-        &mut self,
-        tip: BlockId,
-        touched: &mut TouchedScripts,
-    ) -> Result<(), StoreError> {
+    async fn publish(&mut self, tip: BlockId, touched: &mut Touched) -> Result<(), StoreError> {
         let before = *self.following.borrow();
         if before.tip != Some(tip) || !touched.is_empty() {
-            self.service.notify(Changes { tip, scripts: touched.clone() }).await?;
+            self.service.notify(Changes { tip, touched: touched.clone() }).await?;
             touched.clear();
         }
         if !before.caught_up {
@@ -148,15 +145,15 @@ impl Follower {
     }
 
     /// Waits for the next look at the node; accepted broadcasts are told at once meanwhile.
-    async fn wait(&mut self, wait: Duration, touched: &mut TouchedScripts) {
+    async fn wait(&mut self, wait: Duration, touched: &mut Touched) {
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
                 () = self.inbox.poke.notified() => return,
-                Some(scripts) = self.inbox.accepted.recv() => {
-                    touched.extend(scripts);
+                Some(accepted) = self.inbox.accepted.recv() => {
+                    touched.extend(accepted);
                     self.drain_accepted(touched);
                     let tip = self.following.borrow().tip;
                     if let Some(tip) = tip
@@ -170,9 +167,9 @@ impl Follower {
         }
     }
 
-    fn drain_accepted(&mut self, touched: &mut TouchedScripts) {
-        while let Ok(scripts) = self.inbox.accepted.try_recv() {
-            touched.extend(scripts);
+    fn drain_accepted(&mut self, touched: &mut Touched) {
+        while let Ok(accepted) = self.inbox.accepted.try_recv() {
+            touched.extend(accepted);
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use electrumx_core::bitcoin::Txid;
 use electrumx_core::coin::Bitcoin;
 use electrumx_core::mempool::{Mempool, Resolved, Resolver};
-use electrumx_core::{BlockId, Index, TouchedScripts};
+use electrumx_core::{BlockId, Index, Touched};
 use electrumx_daemon::{Daemon, DaemonError, MempoolInfo};
 use parking_lot::{Mutex, RwLock};
 
@@ -29,8 +29,8 @@ pub(crate) struct MempoolView {
 pub(crate) enum Round {
     /// The view equals the node's mempool on top of the tip asked for.
     Consistent {
-        /// Scripts whose unconfirmed history changed.
-        touched: TouchedScripts,
+        /// What changed.
+        touched: Touched,
     },
     /// The node is still loading its mempool; the view stays as it was.
     NodeIsLoading,
@@ -59,7 +59,7 @@ impl MempoolView {
             return Ok(Round::NodeIsLoading);
         }
         if !full && self.listed.lock().as_ref() == Some(&(tip, info.clone())) {
-            return Ok(Round::Consistent { touched: TouchedScripts::default() });
+            return Ok(Round::Consistent { touched: Touched::default() });
         }
         self.accepted.lock().clear();
         let listed = self.daemon.raw_mempool().await?;
@@ -83,16 +83,16 @@ impl MempoolView {
 
     /// Puts a transaction that the node has just accepted into the view.
     ///
-    /// Returns the scripts it touches; `None` when its origins are not known yet: only a whole round
+    /// Returns what it touches; `None` when its origins are not known yet: only a whole round
     /// can tell.
-    pub(crate) async fn accept(&self, raw: Vec<u8>) -> anyhow::Result<Option<TouchedScripts>> {
+    pub(crate) async fn accept(&self, raw: Vec<u8>) -> anyhow::Result<Option<Touched>> {
         let resolved = self.resolve(vec![raw]).await?;
         let Some((txid, _)) = resolved.txs.first() else { return Ok(None) };
         let txid = *txid;
         let mut pool = self.pool.write();
         // A block may have confirmed it in the meantime.
         if self.index.view()?.tx_num(&txid)?.is_some() {
-            return Ok(Some(TouchedScripts::default()));
+            return Ok(Some(Touched::default()));
         }
         self.accepted.lock().push(txid);
         Ok(Some(pool.insert(resolved.txs)))

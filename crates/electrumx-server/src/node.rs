@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use electrumx_core::TouchedScripts;
+use electrumx_core::Touched;
 use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_daemon::{Daemon, DaemonError, EstimateMode};
 use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, RawValue};
@@ -35,8 +35,8 @@ pub(crate) struct ServerNode {
 pub(crate) struct FollowerHandle {
     /// Asks for a look at the node now.
     pub(crate) poke: Arc<Notify>,
-    /// Scripts touched by accepted broadcasts, to be notified.
-    pub(crate) accepted: mpsc::UnboundedSender<TouchedScripts>,
+    /// What accepted broadcasts touched, to be notified.
+    pub(crate) accepted: mpsc::UnboundedSender<Touched>,
     /// How many rounds were begun and finished.
     pub(crate) rounds: watch::Receiver<u64>,
 }
@@ -101,6 +101,10 @@ impl Node for ServerNode {
         let result = boxed(self.daemon.submit_package(&txs)).await.map_err(node_error)?;
         self.wait_for_round().await;
         Ok(result.raw)
+    }
+
+    async fn test_mempool_accept(&self, raw_txs: &[String]) -> Result<Box<RawValue>, NodeError> {
+        boxed(self.daemon.call("testmempoolaccept", [raw_txs])).await.map_err(node_error)
     }
 
     async fn estimate_fee(

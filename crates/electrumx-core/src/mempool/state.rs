@@ -1,10 +1,12 @@
 //! The transactions held and their indexes.
 
+use std::collections::VecDeque;
+
 use bitcoin::hashes::Hash as _;
 use bitcoin::{OutPoint, Txid};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::changes::TouchedScripts;
+use crate::changes::{Touched, TouchedScripts};
 use crate::hash::HashX;
 use crate::position::BlockId;
 
@@ -68,7 +70,12 @@ pub struct Mempool {
     txs: FxHashMap<Txid, MempoolTx>,
     spends: FxHashMap<OutPoint, Txid>,
     scripts: FxHashMap<HashX, Vec<Txid>>,
+    /// Transactions in the order they came. Some may have left; one that came back is in it twice.
+    arrivals: VecDeque<Txid>,
 }
+
+/// Arrivals are cleared of what left when they are this many more than twice what is held.
+const ARRIVALS_SLACK: usize = 1024;
 
 impl Mempool {
     /// Returns the block on top of which the transactions were listed; `None` before the first round.
@@ -104,6 +111,30 @@ impl Mempool {
     #[must_use]
     pub fn spender(&self, prevout: &OutPoint) -> Option<Txid> {
         self.spends.get(prevout).copied()
+    }
+
+    /// Returns a transaction's height as in histories: 0, or −1 when one of its inputs is itself
+    /// unconfirmed; `None` when it is not held.
+    #[must_use]
+    pub fn height_of(&self, txid: &Txid) -> Option<i8> {
+        self.txs.get(txid).map(|tx| self.height(tx))
+    }
+
+    /// Returns the transactions that came last, newest first, at most `count`.
+    #[must_use]
+    pub fn recent(&self, count: usize) -> Vec<(Txid, &MempoolTx)> {
+        let mut recent: Vec<(Txid, &MempoolTx)> = Vec::with_capacity(count);
+        for txid in self.arrivals.iter().rev() {
+            if recent.len() == count {
+                break;
+            }
+            if let Some(tx) = self.txs.get(txid)
+                && recent.iter().all(|(other, _)| other != txid)
+            {
+                recent.push((*txid, tx));
+            }
+        }
+        recent
     }
 
     /// Returns a script's unconfirmed transactions in canonical order: height 0 before −1, then by
@@ -170,14 +201,15 @@ impl Mempool {
 
     /// Takes over the node's mempool as listed on top of `tip`: drops what is not listed, adds `added`.
     ///
-    /// Returns the scripts whose unconfirmed history changed.
+    /// Returns what changed: scripts whose unconfirmed history did, transactions that came, left or
+    /// changed their height, and what those spend.
     pub fn apply(
         &mut self,
         tip: BlockId,
         listed: &[Txid],
         added: Vec<(Txid, MempoolTx)>,
-    ) -> TouchedScripts {
-        let mut touched = TouchedScripts::default();
+    ) -> Touched {
+        let mut touched = Touched::default();
         self.tip = Some(tip);
         let listed: FxHashSet<&Txid> = listed.iter().collect();
         let gone: Vec<Txid> =
@@ -191,13 +223,13 @@ impl Mempool {
 
     /// Adds transactions the node has just accepted, such as a client's broadcast, without a listing.
     /// What they replace leaves.
-    pub fn insert(&mut self, added: Vec<(Txid, MempoolTx)>) -> TouchedScripts {
-        let mut touched = TouchedScripts::default();
+    pub fn insert(&mut self, added: Vec<(Txid, MempoolTx)>) -> Touched {
+        let mut touched = Touched::default();
         self.insert_all(added, &mut touched);
         touched
     }
 
-    fn insert_all(&mut self, added: Vec<(Txid, MempoolTx)>, touched: &mut TouchedScripts) {
+    fn insert_all(&mut self, added: Vec<(Txid, MempoolTx)>, touched: &mut Touched) {
         let added: Vec<_> =
             added.into_iter().filter(|(txid, _)| !self.txs.contains_key(txid)).collect();
         for (_, tx) in &added {
@@ -209,23 +241,33 @@ impl Mempool {
         }
         let txids: Vec<Txid> = added.iter().map(|(txid, _)| *txid).collect();
         for (txid, tx) in added {
+            touch(&txid, &tx, touched);
             for input in &tx.inputs {
                 self.spends.insert(input.prevout, txid);
             }
             for hashx in tx.scripts().collect::<TouchedScripts>() {
                 self.scripts.entry(hashx).or_default().push(txid);
-                touched.insert(hashx);
             }
             self.txs.insert(txid, tx);
+            self.arrivals.push_back(txid);
         }
         for txid in txids {
             self.touch_children(&txid, touched);
         }
+        if self.arrivals.len() > 2 * self.txs.len() + ARRIVALS_SLACK {
+            let mut seen = FxHashSet::default();
+            let newest_first = self.arrivals.iter().rev().copied();
+            let kept =
+                newest_first.filter(|txid| self.txs.contains_key(txid) && seen.insert(*txid));
+            self.arrivals = kept.collect();
+            self.arrivals.make_contiguous().reverse();
+        }
     }
 
-    fn remove(&mut self, txid: &Txid, touched: &mut TouchedScripts) {
+    fn remove(&mut self, txid: &Txid, touched: &mut Touched) {
         self.touch_children(txid, touched);
         let Some(tx) = self.txs.remove(txid) else { return };
+        touch(txid, &tx, touched);
         for input in &tx.inputs {
             if self.spends.get(&input.prevout) == Some(txid) {
                 self.spends.remove(&input.prevout);
@@ -238,11 +280,10 @@ impl Mempool {
                     self.scripts.remove(&hashx);
                 }
             }
-            touched.insert(hashx);
         }
     }
 
-    fn remove_with_descendants(&mut self, txid: Txid, touched: &mut TouchedScripts) {
+    fn remove_with_descendants(&mut self, txid: Txid, touched: &mut Touched) {
         let mut pending = vec![txid];
         while let Some(txid) = pending.pop() {
             pending.extend(self.children(&txid));
@@ -251,10 +292,10 @@ impl Mempool {
     }
 
     /// A transaction that comes or goes changes the height of those that spend it.
-    fn touch_children(&self, txid: &Txid, touched: &mut TouchedScripts) {
+    fn touch_children(&self, txid: &Txid, touched: &mut Touched) {
         for child in self.children(txid) {
             if let Some(tx) = self.txs.get(&child) {
-                touched.extend(tx.scripts());
+                touch(&child, tx, touched);
             }
         }
     }
@@ -264,4 +305,10 @@ impl Mempool {
         let outpoints = tx.outputs.iter().map(|output| OutPoint { txid: *txid, vout: output.vout });
         outpoints.filter_map(|outpoint| self.spender(&outpoint)).collect()
     }
+}
+
+fn touch(txid: &Txid, tx: &MempoolTx, touched: &mut Touched) {
+    touched.txs.insert(*txid);
+    touched.scripts.extend(tx.scripts());
+    touched.spent.extend(tx.inputs.iter().map(|input| input.prevout));
 }

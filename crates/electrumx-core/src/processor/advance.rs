@@ -29,6 +29,9 @@ impl<C: Coin, S: Store> Processor<C, S> {
         let id = BlockId { height, hash: header.hash };
         match self.delta(id, header.raw, &txs) {
             Ok(delta) => {
+                if let Some(tracking) = &mut self.tracking {
+                    tracking.advanced(id, header.prev_hash, &delta.txids);
+                }
                 self.next_tx_num.0 += delta.txids.len() as u64;
                 self.tip = Some(id);
                 self.chain.push(delta);
@@ -86,8 +89,10 @@ impl<C: Coin, S: Store> Processor<C, S> {
         tx: &ParsedTx<'_>,
         tx_num: TxNum,
     ) -> Result<(), ProcessError> {
+        // A block's transactions fit into 32 bits many times over.
+        let index = u32::try_from(delta.txids.len()).unwrap_or(u32::MAX);
         for prevout in tx.inputs {
-            let spent = self.spend(prevout)?.ok_or(ProcessError::MissingPrevout {
+            let spent = self.spend(index, prevout)?.ok_or(ProcessError::MissingPrevout {
                 height: delta.id.height,
                 txid: tx.facts.txid,
                 prevout: *prevout,
@@ -101,8 +106,8 @@ impl<C: Coin, S: Store> Processor<C, S> {
                 let outpoint = OutPoint { txid: tx.facts.txid, vout: output.vout };
                 self.utxos.insert(outpoint, CachedOutput { tx_num, row });
                 delta.outputs.push((OutputNum { tx_num, vout: output.vout }, row));
-                if let Some(touched) = &mut self.touched {
-                    touched.insert(row.hashx);
+                if let Some(tracking) = &mut self.tracking {
+                    tracking.pays(index, row.hashx);
                 }
             }
         }
@@ -112,20 +117,22 @@ impl<C: Coin, S: Store> Processor<C, S> {
     }
 
     /// Finds the number of an output that is being spent; `None` when there is no such output.
-    fn spend(&mut self, prevout: &OutPoint) -> Result<Option<OutputNum>, ProcessError> {
+    fn spend(&mut self, index: u32, prevout: &OutPoint) -> Result<Option<OutputNum>, ProcessError> {
         if let Some(cached) = self.utxos.spend(prevout) {
-            if let Some(touched) = &mut self.touched {
-                touched.insert(cached.row.hashx);
+            if let Some(tracking) = &mut self.tracking {
+                tracking.spends(index, *prevout, cached.row.hashx);
             }
             return Ok(Some(OutputNum { tx_num: cached.tx_num, vout: prevout.vout }));
         }
-        let tracking = self.touched.is_some();
+        let is_tracking = self.tracking.is_some();
         let view = self.view()?;
         let Some(tx_num) = view.tx_num(&prevout.txid)? else { return Ok(None) };
         let output = OutputNum { tx_num, vout: prevout.vout };
-        if tracking {
+        if is_tracking {
             let Some(row) = view.output(output)? else { return Ok(None) };
-            self.touched.get_or_insert_default().insert(row.hashx);
+            if let Some(tracking) = &mut self.tracking {
+                tracking.spends(index, *prevout, row.hashx);
+            }
         }
         Ok(Some(output))
     }

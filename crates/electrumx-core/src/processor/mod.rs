@@ -18,6 +18,7 @@ mod error;
 mod fork;
 mod policy;
 mod sync;
+mod tracking;
 
 pub use error::ProcessError;
 pub use policy::FlushPolicy;
@@ -26,11 +27,14 @@ pub use sync::{Observer, Progress, Synced};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::changes::TouchedScripts;
+use bitcoin::OutPoint;
+
+use crate::changes::Touched;
 use crate::coin::Coin;
 use crate::position::{BlockId, Height, TxNum};
 use crate::store::{ChainView, Store, StoreError};
 use caches::{ChainCache, UtxoCache};
+use tracking::Tracking;
 
 /// Advances and unwinds the index.
 pub struct Processor<C, S> {
@@ -45,7 +49,7 @@ pub struct Processor<C, S> {
     /// Last block, committed or not.
     tip: Option<BlockId>,
     next_tx_num: TxNum,
-    touched: Option<TouchedScripts>,
+    tracking: Option<Tracking>,
 }
 
 impl<C: Coin, S: Store> Processor<C, S> {
@@ -63,7 +67,7 @@ impl<C: Coin, S: Store> Processor<C, S> {
             view: None,
             tip: None,
             next_tx_num: TxNum(0),
-            touched: None,
+            tracking: None,
         };
         processor.reset()?;
         let genesis = processor.coin.chain().genesis_hash();
@@ -87,11 +91,11 @@ impl<C: Coin, S: Store> Processor<C, S> {
         self.next_tx_num.0
     }
 
-    /// Starts to collect the scripts that blocks touch, for [`Synced::scripts`].
+    /// Starts to collect what blocks touch, for [`Synced::touched`] and [`Synced::blocks`].
     ///
     /// Off during the first sync, when nobody listens: it costs a look-up for each spent output.
     pub fn track_touched_scripts(&mut self) {
-        self.touched.get_or_insert_default();
+        self.tracking.get_or_insert_default();
     }
 
     /// Commits what is pending.
@@ -140,6 +144,9 @@ impl<C: Coin, S: Store> Processor<C, S> {
         self.chain.clear();
         self.utxos.clear();
         self.view = None;
+        if let Some(tracking) = &mut self.tracking {
+            tracking.reset();
+        }
         let view = self.view()?;
         (self.tip, self.next_tx_num) = (view.tip(), TxNum(view.tx_count()));
         Ok(())
@@ -153,21 +160,32 @@ impl<C: Coin, S: Store> Processor<C, S> {
         Ok(&**self.view.insert(view))
     }
 
-    /// Notes the scripts that the blocks from `height` to the tip touched: they are about to go.
+    /// Notes what the blocks from `height` to the tip touched: they are about to go.
     fn touch_blocks_from(&mut self, height: Height) -> Result<(), StoreError> {
-        let Some(mut touched) = self.touched.take() else { return Ok(()) };
-        let view = self.view()?;
-        let tip = view.tip().map_or(0, |tip| tip.height);
-        for height in height..=tip {
-            let outputs = view.outputs(view.block_txs(height))?;
-            touched.extend(outputs.iter().map(|(_, row)| row.hashx));
-            for output in view.block_spends(height)? {
-                touched.extend(view.output(output)?.map(|row| row.hashx));
-            }
-        }
-        self.touched = Some(touched);
-        Ok(())
+        let Some(mut tracking) = self.tracking.take() else { return Ok(()) };
+        let noted = self.view().and_then(|view| note_blocks(view, height, &mut tracking.touched));
+        self.tracking = Some(tracking);
+        noted
     }
+}
+
+fn note_blocks(
+    view: &dyn ChainView,
+    from: Height,
+    touched: &mut Touched,
+) -> Result<(), StoreError> {
+    let tip = view.tip().map_or(0, |tip| tip.height);
+    for height in from..=tip {
+        let outputs = view.outputs(view.block_txs(height))?;
+        touched.scripts.extend(outputs.iter().map(|(_, row)| row.hashx));
+        touched.txs.extend(view.txids(view.block_txs(height))?);
+        for output in view.block_spends(height)? {
+            touched.scripts.extend(view.output(output)?.map(|row| row.hashx));
+            let txid = view.txid(output.tx_num)?;
+            touched.spent.extend(txid.map(|txid| OutPoint { txid, vout: output.vout }));
+        }
+    }
+    Ok(())
 }
 
 impl<C, S> std::fmt::Debug for Processor<C, S> {

@@ -1,7 +1,8 @@
 //! Following the node: catch-up, tip and reorgs are one loop.
 
+use super::tracking::Tracking;
 use super::{ProcessError, Processor};
-use crate::changes::TouchedScripts;
+use crate::changes::{BlockTouches, Touched};
 use crate::coin::Coin;
 use crate::position::{BlockId, Height};
 use crate::source::BlockSource;
@@ -50,16 +51,20 @@ pub struct Synced {
     pub at_node_tip: bool,
     /// Whether the node is behind the index on the same chain and catching up itself.
     pub node_is_behind: bool,
-    /// Scripts touched by the blocks that came and went; empty unless
+    /// What the blocks that came and went touched; empty unless
     /// [`Processor::track_touched_scripts`] was called.
-    pub scripts: TouchedScripts,
+    pub touched: Touched,
+    /// The last blocks that came, in order, up to `tip`; empty unless
+    /// [`Processor::track_touched_scripts`] was called. There may have been others before them, and
+    /// blocks that went.
+    pub blocks: Vec<BlockTouches>,
 }
 
 impl<C: Coin, S: Store> Processor<C, S> {
     /// Makes the index equal to the node's best chain, and commits.
     ///
     /// # Errors
-    /// When node or store fail. What was committed stays; call again to go on. Scripts touched up to then are reported by the next
+    /// When node or store fail. What was committed stays; call again to go on. What was touched up to then is reported by the next
     /// sync that succeeds.
     pub fn sync<B: BlockSource>(
         &mut self,
@@ -91,8 +96,8 @@ impl<C: Coin, S: Store> Processor<C, S> {
             }
         }
         self.view = None;
-        let scripts = self.touched.as_mut().map(std::mem::take).unwrap_or_default();
-        Ok(Synced { tip: self.tip, at_node_tip, node_is_behind, scripts })
+        let (touched, blocks) = self.tracking.as_mut().map(Tracking::take).unwrap_or_default();
+        Ok(Synced { tip: self.tip, at_node_tip, node_is_behind, touched, blocks })
     }
 
     /// Processes and commits blocks up to `target`, or until the chain no longer extends the tip.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use electrumx_core::mempool::fee_histogram as histogram_of;
 
+use super::read;
 use crate::error::RpcError;
 use crate::json;
 use crate::node::Node;
@@ -12,6 +13,8 @@ use crate::session::Session;
 
 /// How long a histogram is good for. Scanning a full mempool takes some milliseconds.
 const HISTOGRAM_LIFETIME: Duration = Duration::from_secs(10);
+/// How many transactions `mempool.recent` lists.
+const RECENT: usize = 10;
 /// Mempools of up to this many transactions are scanned for each request.
 const SMALL_MEMPOOL: usize = 1000;
 
@@ -44,6 +47,29 @@ pub(super) async fn fee_histogram<N: Node>(
         service.fees.histogram.set(out[start..].to_vec());
     }
     Ok(())
+}
+
+/// `mempool.recent()`: the newest transactions first.
+pub(super) async fn recent<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    params.none()?;
+    read(session, out, |reader, out| {
+        let mempool = reader.mempool().read();
+        json::array(out, mempool.recent(RECENT), |out, (txid, tx)| {
+            out.extend_from_slice(b"{\"txid\":");
+            json::txid(out, &txid);
+            out.extend_from_slice(b",\"fee\":");
+            json::integer(out, tx.fee);
+            out.extend_from_slice(b",\"vsize\":");
+            json::integer(out, tx.vsize);
+            out.push(b'}');
+        });
+        Ok(())
+    })
+    .await
 }
 
 /// `mempool.get_info()`.

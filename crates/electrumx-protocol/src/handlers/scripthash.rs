@@ -1,10 +1,8 @@
-//! `blockchain.scripthash.*`.
+//! `blockchain.scripthash.*` and, from 1.7 on, `blockchain.scriptpubkey.*`.
 
-use std::sync::atomic::Ordering::Relaxed;
-
-use electrumx_core::HashX;
 use electrumx_core::history::ConfirmedTx;
 use electrumx_core::mempool::UnconfirmedTx;
+use electrumx_core::{HashX, ScriptHash};
 
 use super::read;
 use crate::error::RpcError;
@@ -14,19 +12,70 @@ use crate::params::Params;
 use crate::script::{ScriptMempool, Utxo};
 use crate::session::{Session, Subscription};
 
-fn hashx<N: Node>(session: &Session<N>, params: Params<'_>) -> Result<HashX, RpcError> {
-    let ([scripthash], []) = params.read(["scripthash"], [])?;
-    let (scripthash, _) = scripthash.scripthash()?;
-    Ok(session.service.reader.key().hashx(&scripthash))
+/// How a client names a script: by its hash, or (1.7) by itself. Lists are bare for the former and
+/// in an object for the latter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Naming {
+    Hash,
+    Script,
 }
 
-/// `blockchain.scripthash.get_balance(scripthash)`.
+impl Naming {
+    /// Reads the one argument. Returns how notifications name the script as well.
+    fn read(self, params: Params<'_>) -> Result<(ScriptHash, Box<str>), RpcError> {
+        match self {
+            Self::Hash => {
+                let ([scripthash], []) = params.read(["scripthash"], [])?;
+                let (scripthash, spelled) = scripthash.scripthash()?;
+                Ok((scripthash, spelled.into()))
+            }
+            Self::Script => {
+                let ([script], []) = params.read(["scriptpubkey"], [])?;
+                let scripthash = ScriptHash::of_script(&script.bytes()?);
+                Ok((scripthash, scripthash.to_string().into()))
+            }
+        }
+    }
+
+    fn hashx<N: Node>(self, session: &Session<N>, params: Params<'_>) -> Result<HashX, RpcError> {
+        let (scripthash, _) = self.read(params)?;
+        Ok(session.service.reader.key().hashx(&scripthash))
+    }
+
+    const fn subscribe_method(self) -> &'static str {
+        match self {
+            Self::Hash => "blockchain.scripthash.subscribe",
+            Self::Script => "blockchain.scriptpubkey.subscribe",
+        }
+    }
+
+    /// Appends a list, in an object with this key if it is to be in one.
+    fn list<T>(
+        self,
+        out: &mut Vec<u8>,
+        key: &str,
+        items: impl IntoIterator<Item = T>,
+        element: impl FnMut(&mut Vec<u8>, T),
+    ) {
+        if self == Self::Hash {
+            return json::array(out, items, element);
+        }
+        out.push(b'{');
+        json::string(out, key);
+        out.push(b':');
+        json::array(out, items, element);
+        out.push(b'}');
+    }
+}
+
+/// `blockchain.scripthash.get_balance(scripthash)`, `blockchain.scriptpubkey.get_balance(scriptpubkey)`.
 pub(super) async fn balance<N: Node>(
     session: &Session<N>,
+    naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let hashx = hashx(session, params)?;
+    let hashx = naming.hashx(session, params)?;
     read(session, out, move |reader, out| {
         let balance = reader.balance(&hashx)?;
         out.extend_from_slice(b"{\"confirmed\":");
@@ -39,22 +88,23 @@ pub(super) async fn balance<N: Node>(
     .await
 }
 
-/// `blockchain.scripthash.get_history(scripthash)`.
+/// `blockchain.scripthash.get_history(scripthash)`, `blockchain.scriptpubkey.get_history(scriptpubkey)`.
 pub(super) async fn history<N: Node>(
     session: &Session<N>,
+    naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let hashx = hashx(session, params)?;
+    let hashx = naming.hashx(session, params)?;
     read(session, out, move |reader, out| {
         enum Entry {
             Confirmed(ConfirmedTx),
             Unconfirmed(UnconfirmedTx),
         }
         let history = reader.history(&hashx)?;
-        let confirmed = history.confirmed.into_iter().map(Entry::Confirmed);
+        let confirmed = history.confirmed.iter().copied().map(Entry::Confirmed);
         let entries = confirmed.chain(history.unconfirmed.into_iter().map(Entry::Unconfirmed));
-        json::array(out, entries, |out, entry| match entry {
+        naming.list(out, "history", entries, |out, entry| match entry {
             Entry::Confirmed(tx) => {
                 out.extend_from_slice(b"{\"height\":");
                 json::integer(out, tx.height);
@@ -69,17 +119,18 @@ pub(super) async fn history<N: Node>(
     .await
 }
 
-/// `blockchain.scripthash.get_mempool(scripthash)`.
+/// `blockchain.scripthash.get_mempool(scripthash)`, `blockchain.scriptpubkey.get_mempool(scriptpubkey)`.
 pub(super) async fn mempool<N: Node>(
     session: &Session<N>,
+    naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let hashx = hashx(session, params)?;
+    let hashx = naming.hashx(session, params)?;
     read(session, out, move |reader, out| {
         let snapshot =
             reader.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
-        json::array(out, snapshot.unconfirmed.txs, unconfirmed);
+        naming.list(out, "history", snapshot.unconfirmed.txs, unconfirmed);
         Ok(())
     })
     .await
@@ -95,15 +146,16 @@ fn unconfirmed(out: &mut Vec<u8>, tx: UnconfirmedTx) {
     out.push(b'}');
 }
 
-/// `blockchain.scripthash.listunspent(scripthash)`.
+/// `blockchain.scripthash.listunspent(scripthash)`, `blockchain.scriptpubkey.listunspent(scriptpubkey)`.
 pub(super) async fn utxos<N: Node>(
     session: &Session<N>,
+    naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let hashx = hashx(session, params)?;
+    let hashx = naming.hashx(session, params)?;
     read(session, out, move |reader, out| {
-        json::array(out, reader.utxos(&hashx)?, |out, utxo: Utxo| {
+        naming.list(out, "utxos", reader.utxos(&hashx)?, |out, utxo: Utxo| {
             out.extend_from_slice(b"{\"height\":");
             json::integer(out, utxo.height);
             out.extend_from_slice(b",\"tx_hash\":");
@@ -119,20 +171,19 @@ pub(super) async fn utxos<N: Node>(
     .await
 }
 
-/// `blockchain.scripthash.subscribe(scripthash)`. The order of steps matters: see [`Session`].
+/// `blockchain.scripthash.subscribe(scripthash)`, `blockchain.scriptpubkey.subscribe(scriptpubkey)`. The
+/// order of steps matters: see [`Session`].
 pub(super) async fn subscribe<N: Node>(
     session: &mut Session<N>,
+    naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let ([scripthash], []) = params.read(["scripthash"], [])?;
-    let (scripthash, spelled) = scripthash.scripthash()?;
+    let (scripthash, spelled) = naming.read(params)?;
     let hashx = session.service.reader.key().hashx(&scripthash);
     let is_new = !session.scripts.contains_key(&hashx);
-    let max = session.service.config.limits.max_subscriptions;
-    if is_new && session.scripts.len() >= max {
-        let text = format!("more than {} subscriptions", json::grouped(max as u64));
-        return Err(RpcError::Excessive(text));
+    if is_new {
+        session.check_subscriptions()?;
     }
     session.service.hub.subscribe(hashx, &session.member);
     let status = session
@@ -154,22 +205,24 @@ pub(super) async fn subscribe<N: Node>(
             return Err(error);
         }
     };
-    session.scripts.insert(hashx, Subscription { spelled: spelled.into(), status, stamp });
-    session.member.stats.subscriptions.store(session.scripts.len(), Relaxed);
+    let method = naming.subscribe_method();
+    session.scripts.insert(hashx, Subscription { method, spelled, status, stamp });
+    session.count_subscriptions();
     json::status(out, status.as_ref());
     Ok(())
 }
 
-/// `blockchain.scripthash.unsubscribe(scripthash)`.
+/// `blockchain.scripthash.unsubscribe(scripthash)`, `blockchain.scriptpubkey.unsubscribe(scriptpubkey)`.
 pub(super) fn unsubscribe<N: Node>(
     session: &mut Session<N>,
+    naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let hashx = hashx(session, params)?;
+    let hashx = naming.hashx(session, params)?;
     let was_subscribed = session.scripts.remove(&hashx).is_some();
     session.service.hub.unsubscribe(&hashx, session.member.id);
-    session.member.stats.subscriptions.store(session.scripts.len(), Relaxed);
+    session.count_subscriptions();
     json::integer(out, was_subscribed);
     Ok(())
 }

@@ -11,6 +11,9 @@ use crate::params::{Arg, Params};
 use crate::session::Session;
 use crate::version::ProtocolVersion;
 
+/// Room kept for what is around a pong, in bytes.
+const PONG_ENVELOPE: usize = 1024;
+
 /// How much of a client's name is kept, in characters.
 const CLIENT_NAME_CHARS: usize = 100;
 
@@ -62,8 +65,9 @@ pub(super) fn donation_address<N: Node>(
     Ok(())
 }
 
-/// Renders the answer to `server.features`.
-pub(crate) fn features(config: &ServiceConfig) -> Vec<u8> {
+/// Renders the answer to `server.features`, as it is below 1.7 or, without the hash function, from
+/// there on.
+pub(crate) fn features(config: &ServiceConfig, with_hash_function: bool) -> Vec<u8> {
     let hosts = config.hosts.iter().map(|(host, ports)| {
         let ports = [
             ("tcp_port", ports.tcp),
@@ -75,16 +79,18 @@ pub(crate) fn features(config: &ServiceConfig) -> Vec<u8> {
             ports.into_iter().filter_map(|(name, port)| Some((name.to_owned(), port?.into())));
         (host.clone(), serde_json::Value::Object(ports.collect()))
     });
-    let features = json!({
+    let mut features = json!({
         "genesis_hash": config.genesis_hash.to_string(),
         "hosts": serde_json::Value::Object(hosts.collect()),
         "protocol_min": config.protocol_min.to_string(),
         "protocol_max": config.protocol_max.to_string(),
         "pruning": config.pruning,
         "server_version": config.server_version,
-        "hash_function": "sha256",
         "services": config.services,
     });
+    if with_hash_function {
+        features["hash_function"] = "sha256".into();
+    }
     features.to_string().into_bytes()
 }
 
@@ -95,7 +101,9 @@ pub(super) fn features_of<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     params.none()?;
-    out.extend_from_slice(&session.service.features);
+    let service = &session.service;
+    let is_old = session.version() < ProtocolVersion::V1_7;
+    out.extend_from_slice(if is_old { &service.features } else { &service.features_1_7 });
     Ok(())
 }
 
@@ -106,10 +114,33 @@ pub(super) fn peers(params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcErro
     Ok(())
 }
 
-/// `server.ping()`. The arguments are those of 1.7; they mean nothing yet.
-pub(super) fn ping(params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
-    let ([], [_, _]) = params.read([], ["pong_len", "data"])?;
-    out.extend_from_slice(b"null");
+/// `server.ping()`, and from 1.7 on `server.ping(pong_len=0, data="")`: the arguments are for noise
+/// against traffic analysis. Below 1.7 they are ignored.
+pub(super) fn ping<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    let ([], [pong_len, data]) = params.read([], ["pong_len", "data"])?;
+    if session.version() < ProtocolVersion::V1_7 {
+        out.extend_from_slice(b"null");
+        return Ok(());
+    }
+    if let Some(data) = data {
+        data.hex_digits()?;
+    }
+    let wanted = pong_len.map_or(Ok(0), Arg::integer)?;
+    let limit = session.service.config.limits.max_send_bytes;
+    // The envelope must fit as well.
+    let room = limit.saturating_sub(PONG_ENVELOPE);
+    let Some(count) = usize::try_from(wanted).ok().filter(|count| *count <= room) else {
+        let text =
+            format!("pong_len {} is above {}", json::grouped(wanted), json::grouped(room as u64));
+        return Err(RpcError::BadRequest(text));
+    };
+    out.extend_from_slice(b"{\"data\":\"");
+    out.resize(out.len() + count, b'0');
+    out.extend_from_slice(b"\"}");
     Ok(())
 }
 

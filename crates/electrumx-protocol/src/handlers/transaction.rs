@@ -1,20 +1,21 @@
 //! `blockchain.transaction.*`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{BlockHash, Txid};
-use electrumx_core::merkle;
-use electrumx_core::{ChainView, Height};
+use electrumx_core::{Height, TxNum};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::read;
+use crate::block_tree::BlockTree;
 use crate::error::RpcError;
 use crate::json;
 use crate::node::{Node, NodeError};
 use crate::params::{Arg, Params};
+use crate::reader::Reader;
 use crate::session::Session;
 
 /// Code of the node's RPC for what does not exist (`RPC_INVALID_ADDRESS_OR_KEY`).
@@ -111,6 +112,53 @@ pub(super) async fn broadcast_package<N: Node>(
     Ok(())
 }
 
+/// The part of `testmempoolaccept`'s answer that is passed on.
+#[derive(Deserialize)]
+struct Accept {
+    txid: String,
+    wtxid: String,
+    allowed: Option<bool>,
+    #[serde(rename = "package-error")]
+    package_error: Option<String>,
+    #[serde(rename = "reject-details")]
+    reject_details: Option<String>,
+    #[serde(rename = "reject-reason")]
+    reject_reason: Option<String>,
+}
+
+/// `blockchain.transaction.testmempoolaccept(raw_txs)`.
+pub(super) async fn test_mempool_accept<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    let ([raw_txs], []) = params.read(["raw_txs"], [])?;
+    let raw_txs = raw_txs.hex_list()?;
+    let service = &session.service;
+    let answer = service.ask(service.node.test_mempool_accept(&raw_txs)).await?;
+    let accepts: Vec<Accept> = serde_json::from_str(answer.get()).map_err(|error| {
+        tracing::warn!(%error, "the node's answer to testmempoolaccept makes no sense");
+        RpcError::Internal
+    })?;
+    json::array(out, accepts, |out, accept| {
+        out.extend_from_slice(b"{\"txid\":");
+        json::string(out, &accept.txid);
+        out.extend_from_slice(b",\"wtxid\":");
+        json::string(out, &accept.wtxid);
+        if let Some(allowed) = accept.allowed {
+            out.extend_from_slice(b",\"allowed\":");
+            json::integer(out, allowed);
+        }
+        let reason = accept.package_error.or(accept.reject_details).or(accept.reject_reason);
+        if let Some(reason) = reason {
+            out.extend_from_slice(b",\"reason\":");
+            json::string(out, &reason);
+        }
+        out.push(b'}');
+    });
+    Ok(())
+}
+
 /// `blockchain.transaction.get(tx_hash, verbose=false)`.
 ///
 /// The node is asked only for what the index or the mempool view holds, so an answer never runs
@@ -198,8 +246,8 @@ pub(super) async fn merkle<N: Node>(
     let txid = tx_hash.txid()?;
     let height = height.integer()?;
     read(session, out, move |reader, out| {
-        let txids = block_txids(&*reader.view()?, height)?;
-        let Some(pos) = txids.iter().position(|other| *other == txid) else {
+        let tree = block_tree(reader, height)?;
+        let Some(pos) = tree.position(&txid) else {
             return Err(RpcError::BadRequest(format!(
                 "tx {txid} not in block at height {}",
                 json::grouped(height)
@@ -207,7 +255,8 @@ pub(super) async fn merkle<N: Node>(
         };
         out.extend_from_slice(b"{\"block_height\":");
         json::integer(out, height);
-        branch(out, &txids, pos)?;
+        out.extend_from_slice(b",\"merkle\":");
+        json::array(out, tree.branch(pos), json::hash);
         out.extend_from_slice(b",\"pos\":");
         json::integer(out, pos);
         out.push(b'}');
@@ -227,42 +276,45 @@ pub(super) async fn id_from_pos<N: Node>(
     let tx_pos = tx_pos.integer()?;
     let with_merkle = with_merkle.map_or(Ok(false), |arg: Arg<'_>| arg.boolean("merkle"))?;
     read(session, out, move |reader, out| {
-        let txids = block_txids(&*reader.view()?, height)?;
-        let found = usize::try_from(tx_pos).ok().and_then(|pos| Some((pos, txids.get(pos)?)));
-        let Some((pos, txid)) = found else {
-            return Err(RpcError::BadRequest(format!(
+        let none = || {
+            RpcError::BadRequest(format!(
                 "no tx at position {} in block at height {}",
                 json::grouped(tx_pos),
                 json::grouped(height)
-            )));
+            ))
         };
         if !with_merkle {
-            json::txid(out, txid);
+            let view = reader.view()?;
+            let numbers = Height::try_from(height).map_or(0..0, |height| view.block_txs(height));
+            if numbers.is_empty() {
+                return Err(out_of_range(height));
+            }
+            let number =
+                numbers.start.checked_add(tx_pos).filter(|number| numbers.contains(number));
+            let txid = number.map_or(Ok(None), |number| view.txid(TxNum(number)))?;
+            json::txid(out, &txid.ok_or_else(none)?);
             return Ok(());
         }
+        let tree = block_tree(reader, height)?;
+        let found = usize::try_from(tx_pos).ok().and_then(|pos| Some((pos, tree.txid(pos)?)));
+        let (pos, txid) = found.ok_or_else(none)?;
         out.extend_from_slice(b"{\"tx_hash\":");
-        json::txid(out, txid);
-        branch(out, &txids, pos)?;
+        json::txid(out, &txid);
+        out.extend_from_slice(b",\"merkle\":");
+        json::array(out, tree.branch(pos), json::hash);
         out.push(b'}');
         Ok(())
     })
     .await
 }
 
-fn block_txids(view: &dyn ChainView, height: u64) -> Result<Vec<Txid>, RpcError> {
-    let numbers = Height::try_from(height).map_or(0..0, |height| view.block_txs(height));
-    if numbers.is_empty() {
-        let text = format!("height {} out of range", json::grouped(height));
-        return Err(RpcError::BadRequest(text));
-    }
-    Ok(view.txids(numbers)?)
+fn block_tree(reader: &Reader, height: u64) -> Result<Arc<BlockTree>, RpcError> {
+    let view = reader.view()?;
+    let tree = Height::try_from(height)
+        .map_or(Ok(None), |height| reader.block_trees().at(&*view, height))?;
+    tree.ok_or_else(|| out_of_range(height))
 }
 
-/// Appends the member `merkle`.
-fn branch(out: &mut Vec<u8>, txids: &[Txid], pos: usize) -> Result<(), RpcError> {
-    let leaves = txids.iter().map(|txid| txid.to_byte_array()).collect();
-    let (branch, _) = merkle::branch(leaves, pos).ok_or(RpcError::Internal)?;
-    out.extend_from_slice(b",\"merkle\":");
-    json::array(out, branch, json::hash);
-    Ok(())
+fn out_of_range(height: u64) -> RpcError {
+    RpcError::BadRequest(format!("height {} out of range", json::grouped(height)))
 }

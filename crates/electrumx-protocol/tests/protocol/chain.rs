@@ -8,17 +8,17 @@ use electrumx_core::bitcoin::{BlockHash, OutPoint, Txid};
 use electrumx_core::memory::MemoryStore;
 use electrumx_core::mempool::{Mempool, MempoolInput, MempoolOutput, MempoolTx};
 use electrumx_core::{
-    BlockDelta, BlockId, Changes, HashX, HashXKey, Index as _, OutputNum, OutputRow, ScriptHash,
-    Spend, Store as _, TouchedScripts, TxNum, TxPosition,
+    BlockDelta, BlockId, BlockTouches, Changes, HashX, HashXKey, Index as _, OutputNum, OutputRow,
+    ScriptHash, Spend, Store as _, Touch, Touched, TxNum, TxPosition,
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 /// A transaction; its id is given, not computed, so that the protocol document's vectors can be built.
 #[derive(Clone, Debug)]
 pub(crate) struct Tx {
     pub(crate) txid: Txid,
-    inputs: Vec<OutPoint>,
-    outputs: Vec<(&'static [u8], u64)>,
+    pub(crate) inputs: Vec<OutPoint>,
+    pub(crate) outputs: Vec<(&'static [u8], u64)>,
 }
 
 /// Returns a transaction whose id is a byte, repeated.
@@ -49,6 +49,8 @@ pub(crate) struct Chain {
     known: HashMap<OutPoint, OutputRow>,
     pooled: Vec<Txid>,
     blocks: u32,
+    /// Blocks to be reported to the service's caches.
+    pub(crate) reported: Mutex<Vec<BlockTouches>>,
 }
 
 impl Chain {
@@ -62,7 +64,20 @@ impl Chain {
     pub(crate) fn empty() -> Self {
         let store = Arc::new(MemoryStore::new(HashXKey::from_bytes([3; 16])));
         let (known, pooled) = (HashMap::new(), Vec::new());
-        Self { store, mempool: Arc::default(), known, pooled, blocks: 0 }
+        Self {
+            store,
+            mempool: Arc::default(),
+            known,
+            pooled,
+            blocks: 0,
+            reported: Mutex::default(),
+        }
+    }
+
+    /// Returns another chain over the same index and mempool.
+    pub(crate) fn sharing(&self) -> Self {
+        let (store, mempool) = (Arc::clone(&self.store), Arc::clone(&self.mempool));
+        Self { store, mempool, ..Self::empty() }
     }
 
     pub(crate) fn tip(&self) -> BlockId {
@@ -74,7 +89,7 @@ impl Chain {
     }
 
     /// Adds a block with a coinbase of its own and these transactions.
-    pub(crate) fn mine(&mut self, mut txs: Vec<Tx>) -> TouchedScripts {
+    pub(crate) fn mine(&mut self, mut txs: Vec<Tx>) -> Touched {
         self.blocks += 1;
         let id = sha256d::Hash::hash(&self.blocks.to_be_bytes()).to_string();
         txs.insert(0, tx_named(&id));
@@ -82,7 +97,7 @@ impl Chain {
     }
 
     /// Adds a block with these transactions and hash, and lists the mempool without them.
-    pub(crate) fn mine_exactly(&mut self, hash: Option<&str>, txs: Vec<Tx>) -> TouchedScripts {
+    pub(crate) fn mine_exactly(&mut self, hash: Option<&str>, txs: Vec<Tx>) -> Touched {
         let mut touched = self.index_block(hash, &txs);
         let confirmed: Vec<Txid> = txs.iter().map(|tx| tx.txid).collect();
         self.pooled.retain(|txid| !confirmed.contains(txid));
@@ -91,8 +106,27 @@ impl Chain {
     }
 
     /// Adds a block to the index alone: the mempool is behind then.
-    pub(crate) fn index_block(&mut self, hash: Option<&str>, txs: &[Tx]) -> TouchedScripts {
+    pub(crate) fn index_block(&mut self, hash: Option<&str>, txs: &[Tx]) -> Touched {
         let (delta, touched) = self.block(hash, txs);
+        let prev = delta.id.height.checked_sub(1).map(|_| self.tip().hash);
+        let place = |number: TxNum| (number.0 - delta.first_tx_num.0) as u32;
+        let pays = delta.outputs.iter().map(|(output, row)| Touch {
+            hashx: row.hashx,
+            tx: place(output.tx_num),
+            outputs: 1,
+        });
+        let spends = (0..).zip(txs).flat_map(|(tx, spender)| {
+            let known = &self.known;
+            spender.inputs.iter().map(move |input| Touch {
+                hashx: known[input].hashx,
+                tx,
+                outputs: 0,
+            })
+        });
+        let touches = pays.chain(spends).collect();
+        let prev = prev.unwrap_or(BlockHash::all_zeros());
+        let block = BlockTouches::new(delta.id, prev, delta.txids.clone(), touches);
+        self.reported.lock().push(block);
         self.store.append(&[delta]).unwrap();
         touched
     }
@@ -115,7 +149,7 @@ impl Chain {
     }
 
     /// Builds the next block.
-    pub(crate) fn block(&mut self, hash: Option<&str>, txs: &[Tx]) -> (BlockDelta, TouchedScripts) {
+    pub(crate) fn block(&mut self, hash: Option<&str>, txs: &[Tx]) -> (BlockDelta, Touched) {
         let view = self.store.view().unwrap();
         let tip = view.tip();
         let height = tip.map_or(0, |tip| tip.height + 1);
@@ -128,7 +162,7 @@ impl Chain {
         let computed = BlockHash::from_raw_hash(sha256d::Hash::hash(&header));
         let first = view.tx_count();
         let mut numbers = HashMap::new();
-        let (mut outputs, mut spends, mut touched) = (vec![], vec![], TouchedScripts::default());
+        let (mut outputs, mut spends, mut touched) = (vec![], vec![], Touched::default());
         for (i, tx) in txs.iter().enumerate() {
             let tx_num = TxNum(first + i as u64);
             numbers.insert(tx.txid, tx_num);
@@ -137,12 +171,14 @@ impl Chain {
                 let maker = maker.or_else(|| view.tx_num(&input.txid).unwrap()).unwrap();
                 let output = OutputNum { tx_num: maker, vout: input.vout };
                 spends.push(Spend { output, by: tx_num });
-                touched.insert(self.known[input].hashx);
+                touched.scripts.insert(self.known[input].hashx);
+                touched.spent.insert(*input);
             }
             for (vout, row) in (0..).zip(self.rows(tx)) {
                 outputs.push((OutputNum { tx_num, vout }, row));
-                touched.insert(row.hashx);
+                touched.scripts.insert(row.hashx);
             }
+            touched.txs.insert(tx.txid);
         }
         let delta = BlockDelta {
             id: BlockId { height, hash: hash.map_or(computed, |hash| hash.parse().unwrap()) },
@@ -157,9 +193,20 @@ impl Chain {
     }
 
     /// Removes the last blocks; the mempool is listed on the new tip with `pool`.
-    pub(crate) fn unwind(&mut self, count: u32, scripts: &[&[u8]]) -> TouchedScripts {
-        self.store.unwind_to(Some(self.tip().height - count)).unwrap();
-        let mut touched: TouchedScripts = scripts.iter().map(|script| self.hashx(script)).collect();
+    pub(crate) fn unwind(&mut self, count: u32, scripts: &[&[u8]]) -> Touched {
+        let mut touched = Touched::default();
+        touched.scripts.extend(scripts.iter().map(|script| self.hashx(script)));
+        let view = self.store.view().unwrap();
+        let tip = self.tip().height;
+        for height in tip + 1 - count..=tip {
+            touched.txs.extend(view.txids(view.block_txs(height)).unwrap());
+            for output in view.block_spends(height).unwrap() {
+                let txid = view.txid(output.tx_num).unwrap().unwrap();
+                touched.spent.insert(OutPoint { txid, vout: output.vout });
+            }
+        }
+        self.reported.lock().clear();
+        self.store.unwind_to(Some(tip - count)).unwrap();
         touched.extend(self.list(Vec::new()));
         touched
     }
@@ -192,25 +239,25 @@ impl Chain {
     }
 
     /// Adds a transaction to the mempool.
-    pub(crate) fn pool(&mut self, tx: &Tx, fee: u64) -> TouchedScripts {
+    pub(crate) fn pool(&mut self, tx: &Tx, fee: u64) -> Touched {
         let added = self.unconfirmed(tx, fee);
         self.pooled.push(tx.txid);
         self.list(vec![added])
     }
 
     /// Drops a transaction from the mempool.
-    pub(crate) fn evict(&mut self, tx: &Tx) -> TouchedScripts {
+    pub(crate) fn evict(&mut self, tx: &Tx) -> Touched {
         self.pooled.retain(|txid| *txid != tx.txid);
         self.list(Vec::new())
     }
 
-    fn list(&mut self, added: Vec<(Txid, MempoolTx)>) -> TouchedScripts {
+    fn list(&mut self, added: Vec<(Txid, MempoolTx)>) -> Touched {
         let tip = self.tip();
         self.mempool.write().apply(tip, &self.pooled, added)
     }
 
-    pub(crate) fn changes(&self, scripts: TouchedScripts) -> Changes {
-        Changes { tip: self.tip(), scripts }
+    pub(crate) fn changes(&self, touched: Touched) -> Changes {
+        Changes { tip: self.tip(), touched }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use electrumx_core::bitcoin::BlockHash;
-use electrumx_core::{Index, TouchedScripts};
+use electrumx_core::{Index, Touched};
 use electrumx_protocol::{
     CancellationToken, CloseReason, PeerInfo, Service, ServiceConfig, Transport, serve,
 };
@@ -67,8 +67,10 @@ impl Server {
         Client { stream: BufReader::new(client), session: tokio::spawn(session), next_id: 0 }
     }
 
-    pub(crate) async fn notify(&self, scripts: TouchedScripts) {
-        self.service.notify(self.chain.changes(scripts)).await.unwrap();
+    pub(crate) async fn notify(&self, touched: Touched) {
+        let blocks = std::mem::take(&mut *self.chain.reported.lock());
+        self.service.advance(self.chain.tip(), &blocks);
+        self.service.notify(self.chain.changes(touched)).await.unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sessions over a stream in memory, with an index in memory and a node that answers as it is told.
 
 #![expect(clippy::unwrap_used, reason = "a failing test panics")]
+#![expect(clippy::cast_possible_truncation, reason = "small made-up chains")]
 
 mod chain;
 mod client;
@@ -9,6 +10,8 @@ mod methods;
 mod negotiation;
 mod node;
 mod notifications;
+mod protocol_1_7;
 mod robustness;
 mod rules;
 mod vectors;
+mod world;

@@ -573,7 +573,7 @@ async fn the_server_describes_itself() {
     config.services = vec!["tcp://example.com:50001".into()];
     let server = Server::with(Chain::new(), config);
     let too_many = bad_params("too many arguments: at most 0");
-    let features = r#"{"genesis_hash":"0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206","hash_function":"sha256","hosts":{"example.com":{"ssl_port":50002,"tcp_port":50001},"x.onion":{}},"protocol_max":"1.6","protocol_min":"1.4","pruning":null,"server_version":"ElectrumX-test 1.2.3","services":["tcp://example.com:50001"]}"#;
+    let features = r#"{"genesis_hash":"0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206","hash_function":"sha256","hosts":{"example.com":{"ssl_port":50002,"tcp_port":50001},"x.onion":{}},"protocol_max":"1.7","protocol_min":"1.4","pruning":null,"server_version":"ElectrumX-test 1.2.3","services":["tcp://example.com:50001"]}"#;
     for (method, result) in [
         ("server.banner", r#""ElectrumX-test 1.2.3 (1.2.3)\n29.5.0 /Satoshi:29.5.0/\n\"bc1q\"""#),
         ("server.donation_address", r#""bc1q""#),
@@ -605,4 +605,42 @@ async fn the_server_describes_itself() {
     *server.node.down.lock() = true;
     let banner = r#""ElectrumX-test 1.2.3 (1.2.3)\nunknown unknown\n\"bc1q\"""#;
     check(&server, "server.banner", &[("[]", banner)]).await;
+}
+
+#[tokio::test]
+async fn caches_are_used_and_say_how_often() {
+    let mut server = Server::new(two_wallets());
+    let hits = |server: &Server| -> BTreeMap<&str, (u64, u64)> {
+        let stats = server.service.cache_stats();
+        stats.iter().map(|stats| (stats.name, (stats.hits, stats.misses))).collect()
+    };
+    server.notify(Default::default()).await;
+    let mut client = server.connect();
+    let a = format!(r#"["{}"]"#, scripthash(A));
+    let status = client.call("blockchain.scripthash.subscribe", &a).await;
+    assert_eq!(client.call("blockchain.scripthash.subscribe", &a).await, status);
+    client.call("blockchain.scripthash.get_history", &a).await;
+    for tx in [0x11, 0x11] {
+        let params = format!(r#"["{}",1]"#, hex(tx));
+        client.call("blockchain.transaction.get_merkle", &params).await;
+    }
+    let seen = hits(&server);
+    assert_eq!(seen["statuses"], (1, 1));
+    assert_eq!(seen["histories"], (1, 1));
+    assert_eq!(seen["block trees"], (1, 1));
+    // A block extends what is known: its status is not computed anew.
+    let touched = server.chain.mine(vec![tx(0x33).pays(A, 1)]);
+    server.notify(touched).await;
+    client.json().await;
+    assert_eq!(hits(&server)["statuses"], (2, 1));
+    assert_eq!(hits(&server)["histories"], (1, 1));
+    client.call("blockchain.scripthash.get_history", &a).await;
+    assert_eq!(hits(&server)["histories"], (2, 1));
+    // Blocks that were not reported leave nothing to go by.
+    let touched = server.chain.mine(vec![tx(0x44).pays(A, 1)]);
+    server.chain.reported.lock().clear();
+    server.notify(touched).await;
+    client.json().await;
+    assert_eq!(hits(&server)["statuses"], (2, 2));
+    assert!(server.service.cache_stats().iter().all(|stats| stats.bytes < 100_000));
 }

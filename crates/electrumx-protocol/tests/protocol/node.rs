@@ -20,6 +20,8 @@ pub(crate) struct FakeNode {
     pub(crate) accepts: Mutex<HashMap<String, (Txid, MempoolTx)>>,
     pub(crate) mempool: Mutex<Arc<RwLock<Mempool>>>,
     pub(crate) package: Mutex<Option<Result<&'static str, NodeError>>>,
+    /// The answer to `testmempoolaccept`.
+    pub(crate) accept_answer: Mutex<Option<String>>,
     pub(crate) down: Mutex<bool>,
     pub(crate) estimates: AtomicUsize,
     /// Called before a transaction is looked up: what happens meanwhile.
@@ -69,6 +71,14 @@ impl Node for FakeNode {
             .clone()
             .unwrap_or_else(|| Err(rpc_error(-32601, "Method not found")))?;
         Ok(RawValue::from_string(answer.to_owned()).unwrap())
+    }
+
+    async fn test_mempool_accept(&self, raw_txs: &[String]) -> Result<Box<RawValue>, NodeError> {
+        self.up()?;
+        let answer = self.accept_answer.lock().clone();
+        let refusal = || rpc_error(-8, "Array must contain between 1 and 25 transactions.");
+        let answer = answer.filter(|_| !raw_txs.is_empty()).ok_or_else(refusal)?;
+        Ok(RawValue::from_string(answer).unwrap())
     }
 
     async fn estimate_fee(

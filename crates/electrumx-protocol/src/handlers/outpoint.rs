@@ -1,0 +1,108 @@
+//! `blockchain.outpoint.*` (protocol 1.7).
+
+use electrumx_core::bitcoin::OutPoint;
+
+use crate::error::RpcError;
+use crate::json;
+use crate::node::Node;
+use crate::outpoint::OutputFacts;
+use crate::params::{Arg, Params};
+use crate::reader::Stamp;
+use crate::session::{OutpointSubscription, Session};
+
+/// The first byte of scripts that cannot be spent; outputs with such are not indexed.
+const OP_RETURN: &str = "6a";
+
+/// An outpoint as a client names it.
+struct Named {
+    outpoint: OutPoint,
+    spelled: Box<str>,
+    index: u64,
+    cannot_be_spent: bool,
+}
+
+fn outpoint(tx_hash: Arg<'_>, txout_idx: Arg<'_>) -> Result<(OutPoint, u64), RpcError> {
+    let txid = tx_hash.txid()?;
+    let index = txout_idx.integer()?;
+    // No transaction has so many outputs: it is unknown, and stays so.
+    let vout = u32::try_from(index).unwrap_or(u32::MAX);
+    Ok((OutPoint { txid, vout }, index))
+}
+
+fn named(params: Params<'_>) -> Result<Named, RpcError> {
+    let ([tx_hash, txout_idx, spk_hint], []) =
+        params.read(["tx_hash", "txout_idx", "spk_hint"], [])?;
+    let (outpoint, index) = outpoint(tx_hash, txout_idx)?;
+    let cannot_be_spent = spk_hint.hex()?.get(..2) == Some(OP_RETURN);
+    let spelled = tx_hash.text().unwrap_or_default().into();
+    Ok(Named { outpoint, spelled, index, cannot_be_spent })
+}
+
+async fn facts<N: Node>(
+    session: &Session<N>,
+    outpoint: OutPoint,
+) -> Result<(Stamp, OutputFacts), RpcError> {
+    let read = session.service.reader.run(move |reader| {
+        let snapshot =
+            reader.snapshot(|mempool, view| OutputFacts::read(mempool, view, &outpoint))?;
+        Ok((snapshot.stamp, snapshot.unconfirmed))
+    });
+    read.await
+}
+
+/// `blockchain.outpoint.get_status(tx_hash, txout_idx, spk_hint)`.
+pub(super) async fn status<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    let Named { outpoint, cannot_be_spent, .. } = named(params)?;
+    let (_, facts) = facts(session, outpoint).await?;
+    facts.status(cannot_be_spent).write(out);
+    Ok(())
+}
+
+/// `blockchain.outpoint.subscribe(tx_hash, txout_idx, spk_hint)`. The order of steps matters: see
+/// [`Session`].
+pub(super) async fn subscribe<N: Node>(
+    session: &mut Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    let Named { outpoint, spelled, index, cannot_be_spent } = named(params)?;
+    let is_new = !session.outpoints.contains_key(&outpoint);
+    if is_new {
+        session.check_subscriptions()?;
+    }
+    session.service.hub.subscribe_outpoint(outpoint, &session.member);
+    let (stamp, facts) = match facts(session, outpoint).await {
+        Ok(facts) => facts,
+        Err(error) => {
+            if is_new {
+                session.service.hub.unsubscribe_outpoint(&outpoint, session.member.id);
+            }
+            return Err(error);
+        }
+    };
+    let status = facts.status(cannot_be_spent);
+    let subscription = OutpointSubscription { spelled, index, cannot_be_spent, status, stamp };
+    session.outpoints.insert(outpoint, subscription);
+    session.count_subscriptions();
+    status.write(out);
+    Ok(())
+}
+
+/// `blockchain.outpoint.unsubscribe(tx_hash, txout_idx)`.
+pub(super) fn unsubscribe<N: Node>(
+    session: &mut Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    let ([tx_hash, txout_idx], []) = params.read(["tx_hash", "txout_idx"], [])?;
+    let (outpoint, _) = outpoint(tx_hash, txout_idx)?;
+    let was_subscribed = session.outpoints.remove(&outpoint).is_some();
+    session.service.hub.unsubscribe_outpoint(&outpoint, session.member.id);
+    session.count_subscriptions();
+    json::integer(out, was_subscribed);
+    Ok(())
+}
