@@ -14,7 +14,7 @@ use super::certificate::Certificate;
 use super::door::Door;
 use super::gate::Gate;
 use super::{self_signed, tls};
-use crate::env::{Env, Protocol, Service};
+use crate::env::{Env, Protocol, Service, raise_open_files};
 
 /// The services for wallets, not yet opened, and what their connections share.
 pub(crate) struct Entrance {
@@ -45,7 +45,7 @@ impl Entrance {
             unix_sockets: env.unix_sockets.clone(),
             tls: if tls { Some(prepare_tls(env, stop)?) } else { None },
             proxies: env.proxies.clone(),
-            gate: Arc::new(Gate::new(env.sessions.max_sessions)),
+            gate: Arc::new(Gate::new(max_sessions(env))),
             max_message: env.sessions.max_recv_bytes,
             anonymous: env.anon_logs,
         }))
@@ -86,6 +86,19 @@ impl Entrance {
         }
         Ok(())
     }
+}
+
+/// Returns how many sessions there may be, which the system may allow fewer of.
+fn max_sessions(env: &Env) -> usize {
+    let (wanted, open_files) = (env.sessions.max_sessions, raise_open_files());
+    let allowed = env.sessions.within_open_files(open_files);
+    if allowed < wanted {
+        let limit = open_files.unwrap_or_default();
+        tracing::warn!(
+            "{allowed} sessions and not MAX_SESSIONS={wanted}: this process may open {limit} files only (ulimit -n)"
+        );
+    }
+    allowed
 }
 
 fn prepare_tls(env: &Env, stop: &CancellationToken) -> anyhow::Result<TlsAcceptor> {
