@@ -115,8 +115,10 @@ impl Server {
 
     /// Waits for the server to end by itself.
     fn join(self) {
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.task);
-        self.runtime.block_on(async { ended.await.unwrap().unwrap() });
+        let Self { runtime, task, .. } = self;
+        runtime.block_on(async {
+            tokio::time::timeout(Duration::from_secs(20), task).await.unwrap().unwrap();
+        });
     }
 }
 
