@@ -94,6 +94,7 @@ async fn serve(
         following: follows.clone(),
         progress: reporter.latest(),
         service: OnceLock::new(),
+        services: entrance.services(),
         started: Instant::now(),
         stop: stop.clone(),
     });

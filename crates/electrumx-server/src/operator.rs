@@ -28,6 +28,8 @@ pub(crate) struct Operator {
     pub(crate) progress: LatestProgress,
     /// Set once there is something to serve.
     pub(crate) service: OnceLock<Arc<Service<ServerNode>>>,
+    /// Where wallets are served.
+    pub(crate) services: Vec<String>,
     pub(crate) started: Instant,
     pub(crate) stop: CancellationToken,
 }
@@ -75,6 +77,7 @@ impl State for Operator {
             mempool: self.mempool(),
             progress,
             totals: Totals { requests: totals.requests, txs_sent: totals.txs_sent },
+            services: self.services.clone(),
             caches: Vec::new(),
             uptime: self.started.elapsed(),
         }

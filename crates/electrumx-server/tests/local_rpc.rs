@@ -49,6 +49,7 @@ impl State for Fake {
                 time_left: Some(Duration::from_secs(61)),
             }),
             totals: Totals { requests: 77, txs_sent: 2 },
+            services: vec!["ssl://:60602".into()],
             caches: vec![("history".into(), "0 lookups".into())],
             uptime: Duration::from_secs(3661),
         }
@@ -203,6 +204,7 @@ fn getinfo_has_electrumx_members_and_more() {
         "state": "syncing",
         "tx count": 1234,
         "txs sent": 2,
+        "services": ["ssl://:60602"],
         "uptime": "01h 01m 01s",
         "version": "ElectrumX-rs 0.1.0",
     });

@@ -51,6 +51,12 @@ impl Entrance {
         }))
     }
 
+    /// Returns the services as in `SERVICES`.
+    pub(crate) fn services(&self) -> Vec<String> {
+        let unix = self.unix_sockets.iter().map(|path| format!("unix://{}", path.display()));
+        self.services.iter().map(ToString::to_string).chain(unix).collect()
+    }
+
     /// Opens all sockets. They are closed again when the doors are dropped.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub(crate) fn getinfo(info: Info, sessions: &[Session]) -> Value {
         "progress": info.progress.map(progress),
         "request counts": {},
         "request total": info.totals.requests,
+        "services": info.services,
         "sessions": {
             "count": sessions.len(),
             "count with subs_any": subscribed,

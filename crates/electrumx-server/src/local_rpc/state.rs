@@ -65,6 +65,8 @@ pub struct Info {
     pub progress: Option<SyncProgress>,
     /// Counts since the start of the process.
     pub totals: Totals,
+    /// Where wallets are served, as in `SERVICES`.
+    pub services: Vec<String>,
     /// Names of caches and a line about each.
     pub caches: Vec<(String, String)>,
     /// Time since the start of the process.

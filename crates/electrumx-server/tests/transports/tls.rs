@@ -85,4 +85,7 @@ fn tls_of_a_self_signed_certificate_that_stays() {
     for service in ["tcp", "ssl", "ws", "wss", "unix"] {
         assert!(log.contains(&format!("serving Electrum clients on {service}://")), "{log}");
     }
+    let info = setup.server.rpc("getinfo", serde_json::json!([])).unwrap();
+    assert_eq!(info["services"][1], format!("ssl://{ssl}"));
+    assert_eq!(info["services"][4], format!("unix://{}", setup.unix().display()));
 }
