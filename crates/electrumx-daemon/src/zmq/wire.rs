@@ -34,6 +34,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Subscriber<S> {
     pub(super) async fn start(stream: S, topics: &[Topic]) -> io::Result<Self> {
         let mut subscriber = Self { stream };
         subscriber.stream.write_all(&greeting()).await?;
+        // The stream may be buffered.
+        subscriber.stream.flush().await?;
         let mut theirs = [0; 64];
         subscriber.stream.read_exact(&mut theirs).await?;
         check_greeting(&theirs)?;
@@ -81,7 +83,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Subscriber<S> {
     /// Sends a short frame.
     async fn send(&mut self, flags: u8, body: &[u8]) -> io::Result<()> {
         let length = u8::try_from(body.len()).map_err(|_| ErrorKind::InvalidInput)?;
-        self.stream.write_all(&[&[flags, length], body].concat()).await
+        self.stream.write_all(&[&[flags, length], body].concat()).await?;
+        self.stream.flush().await
     }
 
     async fn frame(&mut self) -> io::Result<Frame> {
