@@ -23,6 +23,10 @@ const NEW_FILE: &str = "new.mdb";
 /// What LMDB appends to a file's name for the reader slots.
 const SLOTS: &str = "-lock";
 
+/// What may be in the directory besides: a file system's own folder when one is mounted here, and the
+/// server's certificates, which outlive an index that is built anew.
+const NEIGHBOURS: &[&str] = &["lost+found", "tls"];
+
 /// Returns the path of the tip tier.
 pub(crate) fn tip_file(dir: &Path) -> PathBuf {
     dir.join(TIP_FILE)
@@ -41,8 +45,7 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
         let own = [NEW_FILE, TIP_FILE].into_iter().any(|file| {
             name.to_str().and_then(|name| name.strip_prefix(file)).is_some_and(|end| end == SLOTS)
         });
-        // A file system's own directory may be there when one is mounted here.
-        if !own && name != NEW_FILE && name != LOCK_FILE && name != "lost+found" {
+        if !own && ![NEW_FILE, LOCK_FILE].iter().chain(NEIGHBOURS).any(|known| name == *known) {
             foreign.get_or_insert(name);
         }
     }
