@@ -130,6 +130,7 @@ async fn serve(
             service: Arc::clone(&service),
             inbox,
             poll_interval: env.poll_blocks.min(env.poll_mempool),
+            zmq: env.zmq.clone(),
             following,
             stop: stop.clone(),
         };

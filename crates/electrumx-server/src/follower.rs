@@ -1,20 +1,27 @@
 //! Follows the node: index, then mempool, then notifications, one consistent step after another.
 
+mod feed;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use electrumx_core::processor::{ProcessError, Synced};
-use electrumx_core::{BlockId, Changes, StoreError, Touched};
+use electrumx_core::{BlockId, Changes, StoreError};
+use electrumx_daemon::ZmqConfig;
 use electrumx_protocol::Service;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::index_thread::IndexThread;
-use crate::mempool_view::{MempoolView, Round};
+use crate::mempool_view::{Haste, MempoolView, Round, Touched};
 use crate::node::{FollowerHandle, ServerNode};
+use crate::signals::LookNow;
 
-/// The mempool is listed at least this often, whatever the node's counts say.
-const FULL_LISTING: Duration = Duration::from_secs(30);
+use feed::Feed;
+
+/// Shortest time between two looks at the node, unless somebody asks or a block is announced.
+const SOON: Duration = Duration::from_millis(20);
 
 /// First and longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -51,6 +58,7 @@ pub(crate) struct Follower {
     pub(crate) service: Arc<Service<ServerNode>>,
     pub(crate) inbox: Inbox,
     pub(crate) poll_interval: Duration,
+    pub(crate) zmq: ZmqConfig,
     pub(crate) following: watch::Sender<Following>,
     pub(crate) stop: CancellationToken,
 }
@@ -62,44 +70,45 @@ impl Follower {
     /// What no waiting can mend: another chain, a damaged index, a full disk stays an error of the
     /// moment and is tried again.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
-        let result = self.follow().await;
+        let daemon = self.mempool.daemon().clone();
+        let mut calls =
+            Calls { look_now: LookNow::watch()?, feed: Feed::spawn(daemon, self.zmq.clone()) };
+        let result = self.follow(&mut calls).await;
         self.index.join().await;
         result
     }
 
-    async fn follow(&mut self) -> anyhow::Result<()> {
+    async fn follow(&mut self, calls: &mut Calls) -> anyhow::Result<()> {
         let mut touched = Touched::default();
-        let mut last_full = None::<Instant>;
         let mut delay = RETRY.0;
+        let mut haste = Haste::Usual;
         while !self.stop.is_cancelled() {
-            let step = self.step(&mut touched, &mut last_full).await;
+            let step = self.step(&mut touched, haste).await;
             self.inbox.rounds.send_modify(|rounds| *rounds += 1);
-            let wait = match step {
+            let now = Instant::now();
+            let until = match step {
                 Ok(Next::Poll) => {
                     delay = RETRY.0;
-                    self.poll_interval
+                    now + self.poll_interval
                 }
-                Ok(Next::Soon) => Duration::from_millis(20),
+                Ok(Next::Soon) => now + SOON,
+                Ok(Next::At(at)) => at.clamp(now + SOON, now + self.poll_interval.max(SOON)),
                 Err(_) if self.stop.is_cancelled() => break,
                 Err(err) if is_fatal(&err) => return Err(err),
                 Err(err) => {
                     tracing::warn!("{err:#}; trying again in {delay:?}");
                     let wait = delay;
                     delay = (delay * 2).min(RETRY.1);
-                    wait
+                    now + wait
                 }
             };
-            self.wait(wait, &mut touched).await;
+            haste = self.wait(until, calls, &mut touched).await;
         }
         Ok(())
     }
 
     /// One consistent step of the whole view. `touched` collects until the sessions were told.
-    async fn step(
-        &mut self,
-        touched: &mut Touched,
-        last_full: &mut Option<Instant>,
-    ) -> anyhow::Result<Next> {
+    async fn step(&mut self, touched: &mut Touched, haste: Haste) -> anyhow::Result<Next> {
         let synced: Synced = self.index.sync().await??;
         touched.extend(synced.touched);
         let Some(tip) = synced.tip else { return Ok(Next::Poll) };
@@ -113,20 +122,14 @@ impl Follower {
         if !synced.at_node_tip {
             return Ok(Next::Soon);
         }
-        let full = last_full.is_none_or(|at| at.elapsed() >= FULL_LISTING);
-        match self.mempool.refresh(tip, full).await? {
+        let next = match self.mempool.refresh(tip, haste, touched).await? {
             Round::TipMoved => return Ok(Next::Soon),
-            Round::NodeIsLoading => {}
-            Round::Consistent { touched: unconfirmed } => {
-                touched.extend(unconfirmed);
-                if full {
-                    *last_full = Some(Instant::now());
-                }
-            }
-        }
+            Round::NodeIsLoading | Round::Consistent => Next::Poll,
+            Round::Deferred(at) => Next::At(at),
+        };
         self.drain_accepted(touched);
         self.publish(tip, touched).await?;
-        Ok(Next::Poll)
+        Ok(next)
     }
 
     /// Tells the sessions, if there is anything to tell.
@@ -134,7 +137,7 @@ impl Follower {
         let before = *self.following.borrow();
         if before.tip != Some(tip) || !touched.is_empty() {
             self.service.notify(Changes { tip, touched: touched.clone() }).await?;
-            touched.clear();
+            *touched = Touched::default();
         }
         if !before.caught_up {
             self.index.track_touched_scripts();
@@ -144,26 +147,48 @@ impl Follower {
         Ok(())
     }
 
-    /// Waits for the next look at the node; accepted broadcasts are told at once meanwhile.
-    async fn wait(&mut self, wait: Duration, touched: &mut Touched) {
-        let deadline = tokio::time::Instant::now() + wait;
+    /// Waits for the next look at the node, which is due at `until`. What can be told without one, accepted
+    /// broadcasts and what the node's feed tells, is told at once meanwhile.
+    async fn wait(
+        &mut self,
+        mut until: Instant,
+        calls: &mut Calls,
+        touched: &mut Touched,
+    ) -> Haste {
+        // Whatever the feed says, the node is not asked without a pause.
+        let soonest = Instant::now() + SOON;
         loop {
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return,
-                () = self.inbox.poke.notified() => return,
-                Some(accepted) = self.inbox.accepted.recv() => {
-                    touched.extend(accepted);
+                () = self.stop.cancelled() => return Haste::Usual,
+                () = self.inbox.poke.notified() => return Haste::Asked,
+                () = calls.look_now.asked() => return Haste::Asked,
+                Some(scripts) = self.inbox.accepted.recv() => {
+                    touched.extend(scripts);
                     self.drain_accepted(touched);
-                    let tip = self.following.borrow().tip;
-                    if let Some(tip) = tip
-                        && let Err(err) = self.publish(tip, touched).await
-                    {
-                        tracing::warn!("cannot notify sessions: {err}");
-                    }
+                    self.tell(touched).await;
                 }
-                () = tokio::time::sleep_until(deadline) => return,
+                event = calls.feed.next() => {
+                    let tip = self.following.borrow().tip;
+                    match calls.feed.take(event, tip, &self.mempool, touched).await {
+                        feed::Due::Now => return Haste::Usual,
+                        feed::Due::At(at) => until = until.min(at.max(soonest)),
+                        feed::Due::AsBefore => {}
+                    }
+                    self.tell(touched).await;
+                }
+                () = tokio::time::sleep_until(until) => return Haste::Usual,
             }
+        }
+    }
+
+    /// Tells the sessions what changed on top of the same tip.
+    async fn tell(&mut self, touched: &mut Touched) {
+        let tip = self.following.borrow().tip;
+        if let Some(tip) = tip
+            && let Err(err) = self.publish(tip, touched).await
+        {
+            tracing::warn!("cannot notify sessions: {err}");
         }
     }
 
@@ -178,6 +203,13 @@ impl Follower {
 enum Next {
     Poll,
     Soon,
+    At(Instant),
+}
+
+/// What may call for a look at the node.
+struct Calls {
+    look_now: LookNow,
+    feed: Feed,
 }
 
 /// Tells whether trying again is pointless.

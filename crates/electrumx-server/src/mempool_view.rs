@@ -1,17 +1,26 @@
-//! Keeps the mempool view equal to the node's mempool, one consistent round at a time.
+//! Keeps the mempool view equal to the node's mempool: by listing it, and by following the node's feed.
+
+mod load;
+mod news;
+mod standing;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use electrumx_core::bitcoin::Txid;
 use electrumx_core::coin::Bitcoin;
-use electrumx_core::mempool::{Mempool, Resolved, Resolver};
-use electrumx_core::{BlockId, Index, Touched};
-use electrumx_daemon::{Daemon, DaemonError, MempoolInfo};
+use electrumx_core::mempool::Mempool;
+use electrumx_core::{BlockId, Index};
+use electrumx_daemon::Daemon;
 use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 
-/// Transactions fetched in one batch.
-const FETCH: usize = 1_000;
+pub(crate) use electrumx_core::Touched;
+pub(crate) use news::PoolEvent;
+pub(crate) use standing::Haste;
+
+use load::Loaded;
+use news::News;
+use standing::{Need, Standing};
 
 /// The mempool view and what feeds it.
 pub(crate) struct MempoolView {
@@ -21,17 +30,15 @@ pub(crate) struct MempoolView {
     pool: Arc<RwLock<Mempool>>,
     /// Transactions accepted since the last listing began: that listing may lack them.
     accepted: Mutex<Vec<Txid>>,
-    /// What the node said of its mempool when it was last listed.
-    listed: Mutex<Option<(BlockId, MempoolInfo)>>,
+    standing: Mutex<Standing>,
 }
 
 /// The outcome of a round.
 pub(crate) enum Round {
     /// The view equals the node's mempool on top of the tip asked for.
-    Consistent {
-        /// What changed.
-        touched: Touched,
-    },
+    Consistent,
+    /// It may differ; listing is due at this moment and would take too much of the time before.
+    Deferred(Instant),
     /// The node is still loading its mempool; the view stays as it was.
     NodeIsLoading,
     /// The node moved to another tip meanwhile.
@@ -45,40 +52,92 @@ impl MempoolView {
         index: Arc<dyn Index>,
         pool: Arc<RwLock<Mempool>>,
     ) -> Self {
-        let (accepted, listed) = (Mutex::default(), Mutex::default());
-        Self { coin, daemon, index, pool, accepted, listed }
+        let (accepted, standing) = (Mutex::default(), Mutex::default());
+        Self { coin, daemon, index, pool, accepted, standing }
+    }
+
+    /// Returns the client of the node.
+    pub(crate) fn daemon(&self) -> &Daemon {
+        &self.daemon
     }
 
     /// Brings the view up to date on top of `tip`, which must be the index's tip.
     ///
-    /// Unless `full`, the listing is left out when the node's mempool has the same number of
-    /// transactions, bytes and fees as at the last one.
-    pub(crate) async fn refresh(&self, tip: BlockId, full: bool) -> anyhow::Result<Round> {
+    /// The listing is left out when nothing suggests that the view differs. What changed is added to `touched`,
+    /// also when it fails or the tip moved.
+    pub(crate) async fn refresh(
+        &self,
+        tip: BlockId,
+        haste: Haste,
+        touched: &mut Touched,
+    ) -> anyhow::Result<Round> {
         let info = self.daemon.mempool_info().await?;
         if !info.loaded {
             return Ok(Round::NodeIsLoading);
         }
-        if !full && self.listed.lock().as_ref() == Some(&(tip, info.clone())) {
-            return Ok(Round::Consistent { touched: Touched::default() });
+        let held = self.pool.read().len();
+        match self.standing.lock().need(tip, &info, held, haste, Instant::now()) {
+            Need::Nothing => return Ok(Round::Consistent),
+            Need::ListingAt(at) => return Ok(Round::Deferred(at)),
+            Need::Listing => {}
         }
         self.accepted.lock().clear();
-        let listed = self.daemon.raw_mempool().await?;
-        let missing = self.pool.read().missing(&listed);
-        let raws = self.fetch(&missing).await?;
+        let began = Instant::now();
+        let listing = self.daemon.sequenced_mempool().await?;
+        let took = began.elapsed();
+        let missing = self.pool.read().missing(&listing.txids);
+        let Loaded { txs, complete } = self.load(missing, touched).await?;
         if self.daemon.best_block_hash().await? != tip.hash {
             return Ok(Round::TipMoved);
         }
-        let resolved = self.resolve(raws).await?;
-        let incomplete = resolved.txs.len() < missing.len();
-        let mut listed = listed;
+        let mut listed = listing.txids;
         // Both under the lock, or a broadcast in between would be dropped as unlisted.
         let mut pool = self.pool.write();
         listed.extend_from_slice(&self.accepted.lock());
-        let touched = pool.apply(tip, &listed, resolved.txs);
+        touched.extend(pool.apply(tip, &listed, txs));
         drop(pool);
-        // What could not be resolved is tried again in the next round.
-        *self.listed.lock() = (!incomplete).then_some((tip, info));
-        Ok(Round::Consistent { touched })
+        let now = Instant::now();
+        self.standing.lock().listed(tip, info, listing.sequence, complete, took, now);
+        Ok(Round::Consistent)
+    }
+
+    /// Takes over what the node's feed says has changed since the last listing on top of `tip`.
+    ///
+    /// Returns when a listing is due if the view does not equal the node's mempool for sure now. What
+    /// changed is added to `touched`.
+    pub(crate) async fn follow(
+        &self,
+        tip: BlockId,
+        events: &[PoolEvent],
+        touched: &mut Touched,
+    ) -> anyhow::Result<Option<Instant>> {
+        let next = self.standing.lock().next_event(tip);
+        let Some(news) = next.and_then(|next| News::read(next, events)) else {
+            return Ok(Some(self.standing.lock().lose_count()));
+        };
+        let missing = self.pool.read().missing(&news.added);
+        // One that is gone already is told of by another event, or by a block.
+        let resolved = self.resolve(self.fetch(&missing).await?).await?;
+        let mut complete = resolved.unresolved.is_empty();
+        let mut pool = self.pool.write();
+        let view = self.index.view()?;
+        let mut added = Vec::with_capacity(resolved.txs.len());
+        for tx in resolved.txs {
+            // A node with an index of its own returns mined transactions, too.
+            if view.tx_num(&tx.0)?.is_none() {
+                added.push(tx);
+            }
+        }
+        touched.extend(pool.insert(added));
+        // What was replaced left when the replacement came in; what left for another reason takes a listing.
+        complete &= !news.removed.iter().any(|txid| pool.tx(txid).is_some());
+        drop(pool);
+        Ok(self.standing.lock().followed(news.next, complete))
+    }
+
+    /// Notes whether the node's feed is connected. Whatever happened before counts as missed.
+    pub(crate) fn feed_is(&self, connected: bool) {
+        self.standing.lock().feed_is(connected);
     }
 
     /// Puts a transaction that the node has just accepted into the view.
@@ -96,36 +155,5 @@ impl MempoolView {
         }
         self.accepted.lock().push(txid);
         Ok(Some(pool.insert(resolved.txs)))
-    }
-
-    /// Fetches raw transactions; those that left the node's mempool meanwhile are left out.
-    async fn fetch(&self, txids: &[Txid]) -> Result<Vec<Vec<u8>>, DaemonError> {
-        let mut raws = Vec::with_capacity(txids.len());
-        for (done, chunk) in txids.chunks(FETCH).enumerate() {
-            if done > 0 && done % 20 == 0 {
-                tracing::info!(
-                    "reading the mempool: {} of {} transactions",
-                    done * FETCH,
-                    txids.len()
-                );
-            }
-            raws.extend(self.daemon.raw_transactions(chunk).await?.into_iter().flatten());
-        }
-        Ok(raws)
-    }
-
-    async fn resolve(&self, raws: Vec<Vec<u8>>) -> anyhow::Result<Resolved> {
-        let (coin, index, pool) = (self.coin, Arc::clone(&self.index), Arc::clone(&self.pool));
-        let resolve = move || {
-            let raws = raws.iter().map(Vec::as_slice);
-            let resolver = Resolver::parse(&coin, index.hashx_key(), raws)
-                .context("the node sent a bad mempool transaction")?;
-            // The mempool first: the snapshot must not be older than it.
-            let pool = pool.read();
-            Ok(resolver.resolve(&*index.view()?, &pool)?)
-        };
-        tokio::task::spawn_blocking(resolve)
-            .await
-            .context("resolving mempool transactions panicked")?
     }
 }

@@ -1,16 +1,19 @@
-//! SIGINT and SIGTERM: the first asks for a clean stop, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks for a clean stop, the second ends the process at once. SIGUSR1 asks for a look
+//! at the node now, as electrs understands it.
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `stop` at the first signal. Must be called within the runtime.
+/// Cancels `stop` at the first signal, and makes SIGUSR1 harmless. Must be called within the runtime.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
 pub fn watch(stop: CancellationToken) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
+    // A handler stays for good; without one the signal would end the process.
+    drop(LookNow::watch()?);
     tokio::spawn(async move {
         for asked_before in [false, true] {
             let name = tokio::select! {
@@ -26,4 +29,21 @@ pub fn watch(stop: CancellationToken) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// SIGUSR1: look at the node now.
+pub(crate) struct LookNow(Signal);
+
+impl LookNow {
+    /// Watches from now on. Must be called within the runtime.
+    pub(crate) fn watch() -> anyhow::Result<Self> {
+        Ok(Self(signal(SignalKind::user_defined1()).context("cannot watch SIGUSR1")?))
+    }
+
+    /// Waits for the signal. Cancel-safe; several at once count as one.
+    pub(crate) async fn asked(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use electrumx_core::coin::Coin as _;
+use electrumx_daemon::ZmqConfig;
 
 use super::certificate_files::CertificateFiles;
 use super::coin::coin;
 use super::command::{command, config_file, give_flags};
+use super::electrs;
 use super::env_file;
 use super::error::EnvError;
 use super::limits::SessionLimits;
@@ -24,7 +26,7 @@ use super::variable::Status;
 use super::variables::{
     ALL, ALLOW_ROOT, ANON_LOGS, BANNER_FILE, CACHE_MB, DAEMON_POLL_INTERVAL_BLOCKS,
     DAEMON_POLL_INTERVAL_MEMPOOL, DB_DIRECTORY, DONATION_ADDRESS, OBSOLETE, PEER_DISCOVERY,
-    REORG_LIMIT,
+    REORG_LIMIT, ZMQ,
 };
 use super::{Env, Note};
 
@@ -39,7 +41,8 @@ impl Env {
         args: impl IntoIterator<Item = OsString>,
         around: &Surroundings,
     ) -> Result<Self, EnvError> {
-        let matches = command().try_get_matches_from(args).map_err(EnvError::Cli)?;
+        let matches =
+            command().try_get_matches_from(electrs::own_flags(args)).map_err(EnvError::Cli)?;
         let mut settings = Settings::default();
         let mut notes = Notes::default();
         if let Some(path) = config_file(&matches) {
@@ -67,6 +70,7 @@ impl Env {
             nodes,
             poll_blocks: Duration::from_millis(poll_blocks),
             poll_mempool: Duration::from_millis(poll_mempool),
+            zmq: zmq(&mut settings),
             cache_bytes: cache_bytes(&mut settings, around, &mut notes),
             reorg_limit: settings.number(&REORG_LIMIT, chain.reorg_limit, 1..=1_000_000),
             services: listen,
@@ -188,6 +192,14 @@ fn db_directory(
     }
     notes.info(format!("index of {chain}: in {}", dir.display()));
     dir
+}
+
+fn zmq(settings: &mut Settings) -> ZmqConfig {
+    let parsed = settings.text(&ZMQ).map(str::parse);
+    parsed.unwrap_or(Ok(ZmqConfig::Auto)).unwrap_or_else(|error| {
+        settings.problem(&ZMQ, error.to_string());
+        ZmqConfig::Off
+    })
 }
 
 /// ElectrumX's unit.

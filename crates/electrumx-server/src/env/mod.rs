@@ -8,6 +8,7 @@ mod coin;
 mod command;
 #[cfg(test)]
 mod docs;
+mod electrs;
 mod env_file;
 mod error;
 mod limits;
@@ -38,7 +39,7 @@ use std::time::Duration;
 
 use electrumx_core::Height;
 use electrumx_core::coin::Bitcoin;
-use electrumx_daemon::NodeUrl;
+use electrumx_daemon::{NodeUrl, ZmqConfig};
 use ipnet::IpNet;
 
 /// The configuration of a server.
@@ -57,6 +58,8 @@ pub struct Env {
     /// `DAEMON_POLL_INTERVAL_MEMPOOL`: the same for the mempool. Default 2 s (ElectrumX: 5 s): the answer is some megabytes
     /// when the mempool is full.
     pub poll_mempool: Duration,
+    /// `ZMQ`: where the node tells of news at once. Default: where it says. Polling goes on in any case.
+    pub zmq: ZmqConfig,
     /// `DB_DIRECTORY`: where the index is; absolute or relative to the working directory. It need not exist.
     pub db_directory: PathBuf,
     /// `CACHE_MB`: memory for indexing, in bytes. Default: a quarter of the memory, at most ElectrumX's 1,200 MB, at least

@@ -61,6 +61,14 @@ pub(crate) const DAEMON_POLL_INTERVAL_MEMPOOL: Variable = Variable::new(
     "How often the node is asked for its mempool.",
 );
 
+pub(crate) const ZMQ: Variable = Variable::new(
+    "ZMQ",
+    Group::Node,
+    "auto|off|ADDRESS",
+    "auto",
+    "Where the node tells of new blocks and transactions at once: where it says itself (auto), or tcp://HOST:PORT or ipc:///PATH. It needs -zmqpubsequence in the node, and is no replacement for asking it.",
+);
+
 pub(crate) const DB_DIRECTORY: Variable = Variable::new(
     "DB_DIRECTORY",
     Group::Index,
@@ -332,6 +340,7 @@ pub(crate) const ALL: &[Variable] = &[
     BITCOIN_DATADIR,
     DAEMON_POLL_INTERVAL_BLOCKS,
     DAEMON_POLL_INTERVAL_MEMPOOL,
+    ZMQ,
     DB_DIRECTORY,
     CACHE_MB,
     DB_ENGINE,

@@ -1,0 +1,195 @@
+//! What is known of the view: whether it may differ from the node's mempool, and when to list that.
+
+use std::time::Duration;
+
+use electrumx_core::BlockId;
+use electrumx_daemon::MempoolInfo;
+use tokio::time::Instant;
+
+/// The mempool is listed at least this often, whatever the node's counts say.
+const FULL_LISTING: Duration = Duration::from_secs(30);
+
+/// After a listing none is made for this many times as long as it took: a tenth of the time at most goes into them.
+const REST: u32 = 9;
+
+/// Whether somebody waits for the view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Haste {
+    /// The time to look again has come.
+    Usual,
+    /// Somebody asked: listing is not put off.
+    Asked,
+}
+
+/// What a round has to do.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Need {
+    Nothing,
+    Listing,
+    /// Not before this moment.
+    ListingAt(Instant),
+}
+
+/// What is known of the view.
+#[derive(Default, Debug)]
+pub(super) struct Standing {
+    last: Option<Listing>,
+    feed_is_connected: bool,
+}
+
+/// The last listing.
+#[derive(Debug)]
+struct Listing {
+    tip: BlockId,
+    /// What the node said of its mempool just before.
+    info: MempoolInfo,
+    /// The number of the first event of the feed that is not in the view; `None` when the count is lost.
+    next: Option<u64>,
+    /// Whether all that was listed is in the view.
+    complete: bool,
+    ended: Instant,
+    took: Duration,
+}
+
+impl Standing {
+    /// Tells whether to list the mempool, of which the node says `info` and the view holds `held` transactions.
+    pub(super) fn need(
+        &self,
+        tip: BlockId,
+        info: &MempoolInfo,
+        held: usize,
+        haste: Haste,
+        now: Instant,
+    ) -> Need {
+        let Some(last) = self.last.as_ref().filter(|last| last.tip == tip) else {
+            return Need::Listing;
+        };
+        let rest = last.took * REST;
+        if now - last.ended >= FULL_LISTING.max(rest) {
+            return Need::Listing;
+        }
+        let equal = match last.next.filter(|_| self.feed_is_connected) {
+            // The feed kept the view up to date; the number is a cheap proof.
+            Some(_) => info.size == held as u64,
+            None => *info == last.info,
+        };
+        if last.complete && equal {
+            return Need::Nothing;
+        }
+        let at = last.ended + rest;
+        if haste == Haste::Asked || at <= now { Need::Listing } else { Need::ListingAt(at) }
+    }
+
+    /// Notes a listing on top of `tip` which ended now and took so long.
+    pub(super) fn listed(
+        &mut self,
+        tip: BlockId,
+        info: MempoolInfo,
+        next: u64,
+        complete: bool,
+        took: Duration,
+        now: Instant,
+    ) {
+        self.last = Some(Listing { tip, info, next: Some(next), complete, ended: now, took });
+    }
+
+    /// Returns the number of the event to come; `None` when the view does not follow the feed on top of `tip`.
+    pub(super) fn next_event(&self, tip: BlockId) -> Option<u64> {
+        self.last.as_ref().filter(|last| last.tip == tip && self.feed_is_connected)?.next
+    }
+
+    /// Notes that the view has all events before `next`. Returns when a listing is due, if one is.
+    pub(super) fn followed(&mut self, next: u64, complete: bool) -> Option<Instant> {
+        let last = self.last.as_mut()?;
+        last.next = Some(next);
+        last.complete &= complete;
+        (!last.complete).then(|| last.ended + last.took * REST)
+    }
+
+    /// Notes that events were missed. Returns when a listing is due.
+    pub(super) fn lose_count(&mut self) -> Instant {
+        let Some(last) = self.last.as_mut() else { return Instant::now() };
+        (last.next, last.complete) = (None, false);
+        last.ended + last.took * REST
+    }
+
+    pub(super) fn feed_is(&mut self, connected: bool) {
+        self.feed_is_connected = connected;
+        self.lose_count();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use electrumx_core::bitcoin::BlockHash;
+    use electrumx_core::bitcoin::hashes::Hash as _;
+
+    use super::*;
+
+    const TOOK: Duration = Duration::from_secs(1);
+
+    fn tip(id: u8) -> BlockId {
+        BlockId { height: 7, hash: BlockHash::from_byte_array([id; 32]) }
+    }
+
+    fn info(size: u64) -> MempoolInfo {
+        let text = format!(r#"{{"size":{size},"bytes":0,"mempoolminfee":0}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn list(standing: &mut Standing, complete: bool, now: Instant) {
+        standing.listed(tip(1), info(5), 40, complete, TOOK, now);
+    }
+
+    #[test]
+    fn without_a_feed_the_counts_decide() {
+        let (start, mut standing) = (Instant::now(), Standing::default());
+        assert_eq!(standing.need(tip(1), &info(0), 0, Haste::Usual, start), Need::Listing);
+        list(&mut standing, true, start);
+        let need = |size, haste, after| standing.need(tip(1), &info(size), 5, haste, start + after);
+        assert_eq!(standing.next_event(tip(1)), None);
+        assert_eq!(need(5, Haste::Asked, TOOK), Need::Nothing);
+        assert_eq!(need(6, Haste::Usual, TOOK), Need::ListingAt(start + 9 * TOOK));
+        assert_eq!(need(6, Haste::Asked, TOOK), Need::Listing);
+        assert_eq!(need(6, Haste::Usual, 9 * TOOK), Need::Listing);
+        assert_eq!(need(5, Haste::Usual, 9 * TOOK), Need::Nothing);
+        assert_eq!(need(5, Haste::Usual, FULL_LISTING), Need::Listing);
+        assert_eq!(standing.need(tip(2), &info(5), 5, Haste::Usual, start), Need::Listing);
+    }
+
+    #[test]
+    fn with_a_feed_the_number_of_transactions_decides() {
+        let (start, mut standing) = (Instant::now(), Standing::default());
+        let due = start + 9 * TOOK;
+        let need = |standing: &Standing, size, held| {
+            standing.need(tip(1), &info(size), held, Haste::Usual, start)
+        };
+        list(&mut standing, true, start);
+        standing.feed_is(true);
+        assert_eq!(standing.next_event(tip(1)), None, "what was before it counts as missed");
+        assert_eq!(need(&standing, 5, 5), Need::ListingAt(due));
+        list(&mut standing, true, start);
+        assert_eq!(standing.next_event(tip(1)), Some(40));
+        assert_eq!(standing.next_event(tip(2)), None);
+        assert_eq!(standing.followed(42, true), None);
+        assert_eq!(standing.next_event(tip(1)), Some(42));
+        assert_eq!(need(&standing, 7, 7), Need::Nothing);
+        assert_eq!(need(&standing, 8, 7), Need::ListingAt(due));
+        assert_eq!(standing.followed(43, false), Some(due));
+        assert_eq!(need(&standing, 7, 7), Need::ListingAt(due));
+        list(&mut standing, true, start);
+        assert_eq!(standing.lose_count(), due);
+        assert_eq!(standing.next_event(tip(1)), None);
+        list(&mut standing, true, start);
+        standing.feed_is(false);
+        assert_eq!(standing.next_event(tip(1)), None);
+    }
+
+    #[test]
+    fn what_is_incomplete_is_listed_again() {
+        let (start, mut standing) = (Instant::now(), Standing::default());
+        list(&mut standing, false, start);
+        let need = standing.need(tip(1), &info(5), 5, Haste::Usual, start);
+        assert_eq!(need, Need::ListingAt(start + 9 * TOOK));
+    }
+}
