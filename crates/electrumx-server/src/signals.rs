@@ -43,7 +43,7 @@ impl LookNow {
     /// Waits for the signal. Cancel-safe; several at once count as one.
     pub(crate) async fn asked(&mut self) {
         if self.0.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }
