@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,9 +46,25 @@ impl Setup {
         let mut env = vec![("SERVICES", &*services), ("DAEMON_POLL_INTERVAL_BLOCKS", "50")];
         env.extend(extra);
         let db = dir.path().join("db");
-        let mut server = ServerProcess::for_node(Path::new(SERVER), &node, &db, &env)?;
-        server.wait_ready(PATIENCE)?;
-        Ok(Self { server, node, dir, ports })
+        let server = ServerProcess::for_node(Path::new(SERVER), &node, &db, &env)?;
+        let mut setup = Self { server, node, dir, ports };
+        setup.wait_ready()?;
+        Ok(setup)
+    }
+
+    /// Waits until every service takes connections: they open one after the other.
+    pub(crate) fn wait_ready(&mut self) -> Result<()> {
+        self.server.wait_ready(PATIENCE)?;
+        wait_until(PATIENCE, "all services", || {
+            for port in &self.ports {
+                TcpStream::connect(port.addr()).with_context(|| port.addr())?;
+            }
+            let path = self.unix();
+            unix(&path)?;
+            let mode = std::fs::metadata(&path)?.permissions().mode() & 0o777;
+            ensure!(mode == 0o660, "the mode of the Unix socket is {mode:o}");
+            Ok(())
+        })
     }
 
     pub(crate) fn ssl(&self) -> SocketAddr {

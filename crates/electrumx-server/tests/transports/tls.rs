@@ -77,7 +77,7 @@ fn tls_of_a_self_signed_certificate_that_stays() {
         lines
     };
     setup.server.restart().unwrap();
-    setup.server.wait_ready(PATIENCE).unwrap();
+    setup.wait_ready().unwrap();
     LineClient::new(encrypt(&config, tcp(ssl).unwrap()).unwrap()).greet().unwrap();
     let log = setup.server.log_text();
     let told = fingerprint(&log);
