@@ -48,17 +48,15 @@ pub struct ConfirmedTx {
 /// [`StoreError::Corrupt`] when a number has no transaction.
 pub fn resolve(view: &dyn ChainView, numbers: &[TxNum]) -> Result<Vec<ConfirmedTx>, StoreError> {
     let missing = |number: &TxNum| StoreError::Corrupt {
-        table: "txids",
-        what: format!("a script's history names {number:?}, which does not exist"),
+        table: "counts",
+        what: format!("a script's history names {number:?}, which is in no block"),
     };
-    numbers
-        .iter()
-        .map(|number| {
-            let height = view.height_of(*number).ok_or_else(|| missing(number))?;
-            let txid = view.txid(*number)?.ok_or_else(|| missing(number))?;
-            Ok(ConfirmedTx { txid, height })
-        })
-        .collect()
+    let txids = view.txids_of(numbers)?;
+    let found = numbers.iter().zip(txids).map(|(number, txid)| {
+        let height = view.height_of(*number).ok_or_else(|| missing(number))?;
+        Ok(ConfirmedTx { txid, height })
+    });
+    found.collect()
 }
 
 /// The running status hash of a script (protocol page "Status").

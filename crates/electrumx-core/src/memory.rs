@@ -117,6 +117,11 @@ impl State {
         (index < block.txids.len()).then_some((block, index))
     }
 
+    fn state(&self, output: &OutputNum, row: &OutputRow) -> OutputState {
+        let spender = self.spends.get(output).copied();
+        spender.map_or(OutputState::Unspent(row.value), OutputState::SpentBy)
+    }
+
     fn output_range(&self, numbers: Range<u64>) -> impl Iterator<Item = (OutputNum, OutputRow)> {
         let from = OutputNum { tx_num: TxNum(numbers.start), vout: 0 };
         let to = OutputNum { tx_num: TxNum(numbers.end.max(numbers.start)), vout: 0 };
@@ -191,10 +196,7 @@ impl ChainView for MemoryView {
         let rows = self.0.outputs.iter().filter(|(_, row)| row.hashx == *hashx);
         let rows = rows.map(|(output, row)| ScriptOutput {
             output: *output,
-            state: match self.0.spends.get(output) {
-                Some(spender) => OutputState::SpentBy(*spender),
-                None => OutputState::Unspent(row.value),
-            },
+            state: self.0.state(output, row),
         });
         let found: Vec<_> = rows.take(limit.saturating_add(1)).collect();
         if found.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok(found) }
@@ -208,8 +210,13 @@ impl ChainView for MemoryView {
         Ok(self.0.output_range(numbers).collect())
     }
 
-    fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
-        Ok(self.0.spends.get(&output).copied())
+    fn output_state(
+        &self,
+        hashx: &HashX,
+        output: OutputNum,
+    ) -> Result<Option<OutputState>, StoreError> {
+        let row = self.0.outputs.get(&output).filter(|row| row.hashx == *hashx);
+        Ok(row.map(|row| self.0.state(&output, row)))
     }
 
     fn block_spends(&self, height: Height) -> Result<Vec<OutputNum>, StoreError> {

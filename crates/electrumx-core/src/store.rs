@@ -47,8 +47,8 @@ pub trait Store: Index {
     /// Removes every block above `height` in one commit (`None` removes all) and returns the new tip.
     ///
     /// # Errors
-    /// When the storage engine fails; nothing is changed then. A height at or above the tip is no
-    /// error and changes nothing.
+    /// [`StoreError::BelowBase`] when `height` is below [`ChainView::base`]; when the storage engine
+    /// fails. Nothing is changed then. A height at or above the tip is no error and changes nothing.
     fn unwind_to(&self, height: Option<Height>) -> Result<Option<BlockId>, StoreError>;
 }
 
@@ -61,6 +61,15 @@ pub trait ChainView: Send {
 
     /// Returns the number of transactions, which is the next [`TxNum`].
     fn tx_count(&self) -> u64;
+
+    /// Returns the last block of the store's immutable part; `None` without such a part.
+    ///
+    /// Blocks up to this one can only be removed all at once. What was needed to remove them singly is
+    /// gone: see [`output`](Self::output), [`outputs`](Self::outputs) and
+    /// [`block_spends`](Self::block_spends).
+    fn base(&self) -> Option<BlockId> {
+        None
+    }
 
     /// Returns a block's hash.
     ///
@@ -98,6 +107,19 @@ pub trait ChainView: Send {
     /// When the storage engine fails.
     fn txids(&self, numbers: Range<u64>) -> Result<Vec<Txid>, StoreError>;
 
+    /// Returns the ids of any transactions, in the order asked; quickest when ascending.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there is no such transaction; when the storage engine fails.
+    fn txids_of(&self, numbers: &[TxNum]) -> Result<Vec<Txid>, StoreError> {
+        let missing = |number: &TxNum| StoreError::Corrupt {
+            table: "txids",
+            what: format!("it lacks {number:?}"),
+        };
+        let txid = |number: &TxNum| self.txid(*number)?.ok_or_else(|| missing(number));
+        numbers.iter().map(txid).collect()
+    }
+
     /// Finds a transaction by id. Exact: a candidate's whole id is compared.
     ///
     /// Where an id occurs twice (the two coinbases of before BIP-30) the later one is found.
@@ -118,25 +140,30 @@ pub trait ChainView: Send {
     /// [`StoreError::TooMany`] when there are more than `limit`.
     fn script_outputs(&self, hashx: &HashX, limit: usize) -> Result<Vec<ScriptOutput>, StoreError>;
 
-    /// Returns an output, spent or not; `None` when it does not exist or is not indexed (`OP_RETURN`, genesis).
+    /// Returns script and value of an output; `None` when it does not exist or is not indexed
+    /// (`OP_RETURN`, genesis), or was spent in the [`base`](Self::base), where only the list of its script knows it.
     ///
     /// # Errors
     /// When the storage engine fails.
     fn output(&self, output: OutputNum) -> Result<Option<OutputRow>, StoreError>;
 
-    /// Returns the indexed outputs of consecutive transactions.
+    /// Returns the outputs of consecutive transactions that [`output`](Self::output) would return.
     ///
     /// # Errors
     /// When the storage engine fails.
     fn outputs(&self, numbers: Range<u64>) -> Result<Vec<(OutputNum, OutputRow)>, StoreError>;
 
-    /// Returns the transaction that spends an output; `None` while unspent.
+    /// Returns what became of an output; `None` when it is not an output that pays to this script.
     ///
     /// # Errors
     /// When the storage engine fails.
-    fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError>;
+    fn output_state(
+        &self,
+        hashx: &HashX,
+        output: OutputNum,
+    ) -> Result<Option<OutputState>, StoreError>;
 
-    /// Returns the outputs that a block spent, in the block's order.
+    /// Returns the outputs that a block spent, in the block's order; empty up to the [`base`](Self::base).
     ///
     /// # Errors
     /// When the storage engine fails.
@@ -190,6 +217,15 @@ pub enum StoreError {
         got: BlockId,
         /// The tip at that time.
         tip: Option<BlockId>,
+    },
+    /// The blocks to remove are in the immutable part of the index.
+    #[error(
+        "block {base} and those before it cannot be undone, but the node's chain forks off below; \
+         remove the database directory to index the chain anew"
+    )]
+    BelowBase {
+        /// The last block of that part.
+        base: BlockId,
     },
     /// More rows than the caller wanted to see.
     #[error("more than {limit} rows")]

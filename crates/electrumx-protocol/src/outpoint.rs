@@ -3,7 +3,7 @@
 
 use electrumx_core::bitcoin::{OutPoint, Txid};
 use electrumx_core::mempool::Mempool;
-use electrumx_core::{ChainView, OutputNum, StoreError};
+use electrumx_core::{ChainView, HashX, OutputNum, OutputState, StoreError};
 
 use crate::json;
 
@@ -28,19 +28,26 @@ pub(crate) struct OutputStatus {
 impl OutputFacts {
     /// Reads them.
     ///
-    /// While the mempool is behind the index, what the index has counts as confirmed.
+    /// While the mempool is behind the index, what the index has counts as confirmed. `hint` is what a
+    /// client says of the output's script; without one, outputs that were spent long ago are unknown.
     pub(crate) fn read(
         mempool: &Mempool,
         view: &dyn ChainView,
         outpoint: &OutPoint,
+        hint: Option<&HashX>,
     ) -> Result<Self, StoreError> {
         let mut facts = Self::default();
         if let Some(tx_num) = view.tx_num(&outpoint.txid)? {
             let output = OutputNum { tx_num, vout: outpoint.vout };
             facts.tx_height = view.height_of(tx_num).map(i64::from);
+            let row = view.output(output)?;
+            let state = match row.as_ref().map(|row| &row.hashx).or(hint) {
+                Some(hashx) => view.output_state(hashx, output)?,
+                None => None,
+            };
             // The genesis coinbase is not indexed, but has an output.
-            facts.is_known = view.output(output)?.is_some() || tx_num.0 == 0 && outpoint.vout == 0;
-            if let Some(spender) = view.spender(output)? {
+            facts.is_known = state.is_some() || tx_num.0 == 0 && outpoint.vout == 0;
+            if let Some(OutputState::SpentBy(spender)) = state {
                 let height = view.height_of(spender).map(i64::from);
                 facts.spender = view.txid(spender)?.zip(height);
                 return Ok(facts);

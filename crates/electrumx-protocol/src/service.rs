@@ -260,7 +260,8 @@ fn states(
     outpoints: Vec<OutPoint>,
 ) -> Result<Vec<(OutPoint, Posted<OutputFacts>)>, StoreError> {
     let snapshot = reader.snapshot(|mempool, view| {
-        let facts = outpoints.iter().map(|outpoint| OutputFacts::read(mempool, view, outpoint));
+        let facts =
+            outpoints.iter().map(|outpoint| OutputFacts::read(mempool, view, outpoint, None));
         facts.collect::<Result<Vec<_>, _>>()
     })?;
     let stamp = snapshot.stamp;

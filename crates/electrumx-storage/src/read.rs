@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{BlockHash, Txid};
-use electrumx_core::{Height, OutputNum, OutputRow, StoreError};
+use electrumx_core::{Height, OutputNum, OutputRow, StoreError, TxNum};
 use heed::{AnyTls, RoTxn};
 
 use crate::codec::{self, Key, tx_key, u32_key};
@@ -39,6 +39,27 @@ pub(crate) fn txids(
         let ids = ids.get(start..end).filter(|ids| !ids.is_empty());
         let ids = ids.ok_or_else(|| table.corrupt(format!("row {row} is short")))?;
         found.extend(ids.iter().map(|id| Txid::from_byte_array(*id)));
+    }
+    Ok(found)
+}
+
+/// Reads the ids of transactions that must exist; a row that serves several in a row is sought once.
+pub(crate) fn txids_of(
+    txn: &Txn<'_>,
+    tables: &Tables,
+    numbers: &[TxNum],
+) -> Result<Vec<Txid>, StoreError> {
+    let table = tables.txids;
+    let mut found = Vec::with_capacity(numbers.len());
+    let mut current: (u32, &[[u8; 32]]) = (u32::MAX, &[]);
+    for number in numbers {
+        let (row, place) = place(table, TXIDS_A_ROW, number.0)?;
+        if current.0 != row {
+            current = (row, table.require(txn, &u32_key(row))?.as_chunks().0);
+        }
+        let id =
+            current.1.get(place).ok_or_else(|| table.corrupt(format!("row {row} is short")))?;
+        found.push(Txid::from_byte_array(*id));
     }
     Ok(found)
 }

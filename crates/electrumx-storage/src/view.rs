@@ -50,6 +50,15 @@ impl LmdbView {
     }
 }
 
+impl LmdbView {
+    fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
+        let table = self.shared.tables.spends;
+        let row = table.get(self.txn(), &output_key(output))?;
+        let decode = |row| codec::tx_num(row).ok_or_else(|| table.corrupt(format!("{output:?}")));
+        row.map(decode).transpose()
+    }
+}
+
 impl Drop for LmdbView {
     fn drop(&mut self) {
         drop(self.txn.take());
@@ -116,6 +125,14 @@ impl ChainView for LmdbView {
 
     fn txids(&self, numbers: Range<u64>) -> Result<Vec<Txid>, StoreError> {
         read::txids(self.txn(), &self.shared.tables, self.clamped(&numbers))
+    }
+
+    fn txids_of(&self, numbers: &[TxNum]) -> Result<Vec<Txid>, StoreError> {
+        let count = self.chain.tx_count();
+        if let Some(number) = numbers.iter().find(|number| number.0 >= count) {
+            return Err(self.shared.tables.txids.corrupt(format!("it lacks {number:?}")));
+        }
+        read::txids_of(self.txn(), &self.shared.tables, numbers)
     }
 
     fn tx_num(&self, txid: &Txid) -> Result<Option<TxNum>, StoreError> {
@@ -198,14 +215,21 @@ impl ChainView for LmdbView {
         read::outputs(self.txn(), &self.shared.tables, self.clamped(&numbers))
     }
 
-    fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
+    fn output_state(
+        &self,
+        hashx: &HashX,
+        output: OutputNum,
+    ) -> Result<Option<OutputState>, StoreError> {
         if !self.has(output.tx_num) {
             return Ok(None);
         }
-        let table = self.shared.tables.spends;
-        let row = table.get(self.txn(), &output_key(output))?;
-        let decode = |row| codec::tx_num(row).ok_or_else(|| table.corrupt(format!("{output:?}")));
-        row.map(decode).transpose()
+        let table = self.shared.tables.scripts;
+        let Some(row) = table.get(self.txn(), &script_key(hashx, output))? else { return Ok(None) };
+        if let Some(spender) = self.spender(output)? {
+            return Ok(Some(OutputState::SpentBy(spender)));
+        }
+        let value = codec::varint(row).ok_or_else(|| table.corrupt(format!("{output:?}")))?;
+        Ok(Some(OutputState::Unspent(value)))
     }
 
     fn block_spends(&self, height: Height) -> Result<Vec<OutputNum>, StoreError> {

@@ -1,5 +1,6 @@
 //! `blockchain.outpoint.*` (protocol 1.7).
 
+use electrumx_core::ScriptHash;
 use electrumx_core::bitcoin::OutPoint;
 
 use crate::error::RpcError;
@@ -11,7 +12,7 @@ use crate::reader::Stamp;
 use crate::session::{OutpointSubscription, Session};
 
 /// The first byte of scripts that cannot be spent; outputs with such are not indexed.
-const OP_RETURN: &str = "6a";
+const OP_RETURN: u8 = 0x6a;
 
 /// An outpoint as a client names it.
 struct Named {
@@ -19,6 +20,8 @@ struct Named {
     spelled: Box<str>,
     index: u64,
     cannot_be_spent: bool,
+    /// The script the client says the output has.
+    hint: ScriptHash,
 }
 
 fn outpoint(tx_hash: Arg<'_>, txout_idx: Arg<'_>) -> Result<(OutPoint, u64), RpcError> {
@@ -33,18 +36,22 @@ fn named(params: Params<'_>) -> Result<Named, RpcError> {
     let ([tx_hash, txout_idx, spk_hint], []) =
         params.read(["tx_hash", "txout_idx", "spk_hint"], [])?;
     let (outpoint, index) = outpoint(tx_hash, txout_idx)?;
-    let cannot_be_spent = spk_hint.hex()?.get(..2) == Some(OP_RETURN);
+    let script = spk_hint.bytes()?;
+    let cannot_be_spent = script.first() == Some(&OP_RETURN);
     let spelled = tx_hash.text().unwrap_or_default().into();
-    Ok(Named { outpoint, spelled, index, cannot_be_spent })
+    let hint = ScriptHash::of_script(&script);
+    Ok(Named { outpoint, spelled, index, cannot_be_spent, hint })
 }
 
 async fn facts<N: Node>(
     session: &Session<N>,
     outpoint: OutPoint,
+    hint: ScriptHash,
 ) -> Result<(Stamp, OutputFacts), RpcError> {
+    let hint = session.service.reader.key().hashx(&hint);
     let read = session.service.reader.run(move |reader| {
-        let snapshot =
-            reader.snapshot(|mempool, view| OutputFacts::read(mempool, view, &outpoint))?;
+        let snapshot = reader
+            .snapshot(|mempool, view| OutputFacts::read(mempool, view, &outpoint, Some(&hint)))?;
         Ok((snapshot.stamp, snapshot.unconfirmed))
     });
     read.await
@@ -56,8 +63,8 @@ pub(super) async fn status<N: Node>(
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let Named { outpoint, cannot_be_spent, .. } = named(params)?;
-    let (_, facts) = facts(session, outpoint).await?;
+    let Named { outpoint, cannot_be_spent, hint, .. } = named(params)?;
+    let (_, facts) = facts(session, outpoint, hint).await?;
     facts.status(cannot_be_spent).write(out);
     Ok(())
 }
@@ -69,13 +76,13 @@ pub(super) async fn subscribe<N: Node>(
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let Named { outpoint, spelled, index, cannot_be_spent } = named(params)?;
+    let Named { outpoint, spelled, index, cannot_be_spent, hint } = named(params)?;
     let is_new = !session.outpoints.contains_key(&outpoint);
     if is_new {
         session.check_subscriptions()?;
     }
     session.service.hub.subscribe_outpoint(outpoint, &session.member);
-    let (stamp, facts) = match facts(session, outpoint).await {
+    let (stamp, facts) = match facts(session, outpoint, hint).await {
         Ok(facts) => facts,
         Err(error) => {
             if is_new {

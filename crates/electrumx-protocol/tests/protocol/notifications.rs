@@ -7,8 +7,8 @@ use std::time::Duration;
 use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_core::memory::MemoryStore;
 use electrumx_core::{
-    BlockId, ChainView, HashX, HashXKey, Height, Index, OutputNum, OutputRow, ScriptOutput,
-    StoreError, TxNum, TxPosition,
+    BlockId, ChainView, HashX, HashXKey, Height, Index, OutputNum, OutputRow, OutputState,
+    ScriptOutput, StoreError, TxNum, TxPosition,
 };
 use electrumx_protocol::CloseReason;
 use parking_lot::{Condvar, Mutex};
@@ -442,8 +442,12 @@ impl ChainView for GatedView {
     fn outputs(&self, numbers: Range<u64>) -> Result<Vec<(OutputNum, OutputRow)>, StoreError> {
         self.1.outputs(numbers)
     }
-    fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
-        self.1.spender(output)
+    fn output_state(
+        &self,
+        hashx: &HashX,
+        output: OutputNum,
+    ) -> Result<Option<OutputState>, StoreError> {
+        self.1.output_state(hashx, output)
     }
     fn block_spends(&self, height: Height) -> Result<Vec<OutputNum>, StoreError> {
         self.1.block_spends(height)

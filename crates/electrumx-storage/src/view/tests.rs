@@ -42,7 +42,7 @@ fn count_failures(store: &LmdbStore, blocks: &[BlockDelta]) -> usize {
         }
         for (output, row) in &block.outputs {
             note(view.output(*output).map(drop));
-            note(view.spender(*output).map(drop));
+            note(view.output_state(&row.hashx, *output).map(drop));
             note(view.script_outputs(&row.hashx, 99).map(drop));
         }
     }
