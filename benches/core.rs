@@ -16,7 +16,7 @@ use electrumx_core::{HashXKey, RawBlock, merkle};
 const KEY: HashXKey = HashXKey::from_bytes([7; 16]);
 
 fn chain() -> Vec<RawBlock> {
-    GeneratedChain::new(Shape { blocks: 12, ..Shape::default() }).collect()
+    GeneratedChain::new(Shape { blocks: 112, ..Shape::default() }).collect()
 }
 
 fn parse(criterion: &mut Criterion) {

@@ -31,7 +31,7 @@ fn indexed(
 }
 
 fn tip_block(criterion: &mut Criterion) {
-    let blocks: Vec<_> = GeneratedChain::new(Shape { blocks: 30, ..Shape::default() }).collect();
+    let blocks: Vec<_> = GeneratedChain::new(Shape { blocks: 130, ..Shape::default() }).collect();
     let (last, before) = blocks.split_last().expect("the chain has blocks");
     let (_dir, store, mut processor) = indexed(before);
     let below = last.height - 1;
@@ -50,8 +50,7 @@ fn tip_block(criterion: &mut Criterion) {
 }
 
 fn reads(criterion: &mut Criterion) {
-    let blocks: Vec<_> =
-        GeneratedChain::new(Shape { blocks: 40, hot_scripts: 50, ..Shape::default() }).collect();
+    let blocks: Vec<_> = GeneratedChain::new(Shape { blocks: 140, ..Shape::default() }).collect();
     let (_dir, store, _processor) = indexed(&blocks);
     let view = store.view().expect("the index is sound");
     let (hot, rows) = hottest(&*view);
@@ -78,7 +77,7 @@ fn reads(criterion: &mut Criterion) {
 
 /// Finds the script with the longest list among those of one block.
 fn hottest(view: &dyn electrumx_core::ChainView) -> (HashX, usize) {
-    let outputs = view.outputs(view.block_txs(20)).expect("the index is sound");
+    let outputs = view.outputs(view.block_txs(120)).expect("the index is sound");
     let lists = outputs.iter().map(|(_, row)| {
         let rows = view.script_outputs(&row.hashx, usize::MAX).expect("the index is sound");
         (row.hashx, rows.len())

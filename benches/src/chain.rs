@@ -1,165 +1,206 @@
-//! A deterministic chain: well-formed blocks without proof of work.
+//! A deterministic chain that a real regtest node accepts, made block by block.
+//!
+//! Every rule of consensus holds: proof of work, median time, BIP34 heights, subsidies and maturity of coinbases,
+//! amounts, scripts, the witness commitment, weight and signature operations. Nothing is signed: the scripts
+//! are built so that anybody may spend them, in the shapes and sizes of main network's (see `script`).
+
+mod payees;
+mod pool;
+mod script;
+mod shape;
+mod totals;
+mod transaction;
+
+use std::collections::VecDeque;
 
 use bitcoin::absolute::LockTime;
 use bitcoin::block::{Header, Version};
-use bitcoin::consensus::serialize;
-use bitcoin::hashes::Hash as _;
+use bitcoin::consensus::encode::{VarInt, serialize};
+use bitcoin::hashes::{Hash as _, sha256d};
+use bitcoin::script::Builder;
 use bitcoin::{
-    Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
-    TxMerkleNode, TxOut, Witness, transaction,
+    Amount, BlockHash, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,
+    TxOut, Witness, constants,
 };
-use electrumx_core::{BlockId, BlockSource, Height, RawBlock, SourceError, SourceTip};
+use electrumx_core::{Height, RawBlock, merkle};
 
-/// The mix of a generated chain.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    /// Blocks after the genesis block.
-    pub blocks: u32,
-    /// Transactions of a block, its coinbase left out.
-    pub txs_per_block: u32,
-    /// Heavily reused scripts; a fifth of all outputs pay to one of them.
-    pub hot_scripts: u64,
-    /// Seed of everything.
-    pub seed: u64,
-}
+use payees::Payees;
+use pool::{Coin, Pool};
+pub use shape::Shape;
+pub use totals::Totals;
+use transaction::TxWriter;
 
-impl Default for Shape {
-    fn default() -> Self {
-        Self { blocks: 100, txs_per_block: 2_500, hot_scripts: 1_000, seed: 1 }
-    }
-}
+/// Blocks until a coinbase may be spent; until then blocks hold nothing else.
+const MATURITY: u32 = 100;
 
-/// A chain that is generated as it is read.
+/// Blocks between halvings of the subsidy on regtest.
+const HALVING_INTERVAL: u32 = 150;
+
+/// Seconds between blocks: main network's pace, so that the median time rule holds.
+const BLOCK_SECS: u32 = 600;
+
+/// Weight at which a block is taken to be full; below the 4,000,000 of consensus by more than a large
+/// transaction and the coinbase.
+const FULL_WEIGHT: usize = 3_960_000;
+
+/// Upper bound for the weight of a coinbase after the first hundred.
+const COINBASE_WEIGHT: usize = 2_000;
+
+/// A chain that is generated as it is read, from regtest's genesis block on.
+///
+/// Its memory is what it needs to go on: the unspent outputs and one block.
 #[derive(Debug)]
 pub struct GeneratedChain {
     shape: Shape,
     rng: fastrand::Rng,
-    utxos: Vec<OutPoint>,
-    tip: BlockHash,
+    payees: Payees,
+    pool: Pool,
+    /// Outputs of the last coinbases, oldest first.
+    maturing: VecDeque<Vec<Coin>>,
+    writer: TxWriter,
+    header: Header,
     next: Height,
-    scripts: u64,
-    /// Bytes of all blocks handed out.
-    pub bytes: u64,
+    totals: Totals,
 }
 
 impl GeneratedChain {
     /// Starts a chain at regtest's genesis block.
     #[must_use]
     pub fn new(shape: Shape) -> Self {
-        let rng = fastrand::Rng::with_seed(shape.seed);
-        let tip = BlockHash::all_zeros();
-        Self { shape, rng, utxos: Vec::new(), tip, next: 0, scripts: 0, bytes: 0 }
+        Self {
+            shape,
+            rng: fastrand::Rng::with_seed(shape.seed),
+            payees: Payees::default(),
+            pool: Pool::for_blocks_of(shape.txs_per_block),
+            maturing: VecDeque::new(),
+            writer: TxWriter::default(),
+            header: constants::genesis_block(Network::Regtest).header,
+            next: 0,
+            totals: Totals::default(),
+        }
     }
 
-    /// Generates the next block.
-    pub fn generate(&mut self) -> Block {
-        let block = if self.next == 0 {
-            bitcoin::constants::genesis_block(bitcoin::Network::Regtest)
+    /// Returns what the blocks handed out so far add up to.
+    #[must_use]
+    pub const fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Returns the hash of the last block handed out.
+    #[must_use]
+    pub fn tip(&self) -> BlockHash {
+        self.header.block_hash()
+    }
+
+    /// Generates the next block, serialised.
+    fn generate(&mut self) -> Vec<u8> {
+        let bytes = if self.next == 0 {
+            let genesis = constants::genesis_block(Network::Regtest);
+            self.totals.add_tx(0, 1);
+            serialize(&genesis)
         } else {
             self.block()
         };
-        self.tip = block.block_hash();
         self.next += 1;
-        block
+        self.totals.add_block(bytes.len());
+        bytes
     }
 
-    fn block(&mut self) -> Block {
-        let mut txdata = vec![self.tx(vec![OutPoint::null()], 1)];
-        for _ in 0..self.shape.txs_per_block {
-            let inputs = [1, 1, 2, 2, 3, 6][self.rng.usize(..6)];
-            let prevouts: Vec<_> = (0..inputs).filter_map(|_| self.spend()).collect();
-            if !prevouts.is_empty() {
-                let outputs = [1, 2, 2, 2, 2, 7][self.rng.usize(..6)];
-                let tx = self.tx(prevouts, outputs);
-                txdata.push(tx);
-            }
-            // Early blocks have little to spend: let the set of outputs grow.
-            if self.utxos.len() < 200_000 {
-                let outputs = 3;
-                let Some(prevout) = self.spend() else { continue };
-                let tx = self.tx(vec![prevout], outputs);
-                txdata.push(tx);
-            }
+    fn block(&mut self) -> Vec<u8> {
+        if self.next > MATURITY {
+            self.pool.extend(self.maturing.pop_front().unwrap_or_default());
         }
-        let mut block = Block {
-            header: Header {
-                version: Version::TWO,
-                prev_blockhash: self.tip,
-                merkle_root: TxMerkleNode::all_zeros(),
-                time: 1_300_000_000 + self.next * 600,
-                bits: CompactTarget::from_consensus(0x207f_ffff),
-                nonce: 0,
-            },
-            txdata,
-        };
-        block.header.merkle_root =
-            block.compute_merkle_root().unwrap_or_else(TxMerkleNode::all_zeros);
+        self.writer.clear();
+        let target = self.shape.txs_per_block as usize;
+        while self.writer.len() < target
+            && self.writer.weight() + COINBASE_WEIGHT < FULL_WEIGHT
+            && self.next > MATURITY
+            && !self.pool.is_empty()
+        {
+            self.writer.write(&mut self.rng, &mut self.pool, &mut self.payees, &mut self.totals);
+        }
+
+        let coinbase = self.coinbase();
+        let txid = coinbase.compute_txid().to_byte_array();
+        let txids = std::iter::once(txid).chain(self.writer.txids().iter().copied()).collect();
+        self.mine(txids);
+
+        let mut block = serialize(&self.header);
+        block.extend(serialize(&VarInt::from(self.writer.len() + 1)));
+        block.extend(serialize(&coinbase));
+        block.extend_from_slice(self.writer.bytes());
         block
     }
 
-    /// Half of all spends take a recent output, the others any.
-    fn spend(&mut self) -> Option<OutPoint> {
-        let len = self.utxos.len();
-        let recent = len.saturating_sub(5_000);
-        let from = if self.rng.bool() { recent } else { 0 };
-        (len > 0).then(|| self.utxos.swap_remove(self.rng.usize(from..len)))
-    }
-
-    fn tx(&mut self, prevouts: Vec<OutPoint>, outputs: usize) -> Transaction {
-        let coinbase = prevouts.first().is_some_and(OutPoint::is_null);
-        let input = |previous_output| TxIn {
-            previous_output,
-            script_sig: if coinbase {
-                ScriptBuf::from_bytes(self.next.to_le_bytes().to_vec())
-            } else {
-                ScriptBuf::new()
-            },
-            sequence: Sequence::MAX,
-            witness: if coinbase {
-                Witness::new()
-            } else {
-                Witness::from_slice(&[[0x30; 71].as_slice(), &[2; 33]])
-            },
+    fn coinbase(&mut self) -> Transaction {
+        let commitment = {
+            let wtxids = std::iter::once([0; 32]).chain(self.writer.wtxids().iter().copied());
+            let root = merkle::root(wtxids.collect()).expect("there is at least the coinbase");
+            let reserved = [0; 32];
+            sha256d::Hash::hash(&[root, reserved].concat()).to_byte_array()
         };
-        let input = prevouts.into_iter().map(input).collect();
-        let output = (0..outputs).map(|_| self.output()).collect();
+        let count = if self.next <= MATURITY { self.shape.funding() } else { 2 };
+        let scripts: Vec<_> = (0..count).map(|_| self.payees.next(&mut self.rng)).collect();
+        let value = subsidy(self.next) / count;
+        let mut output: Vec<TxOut> = scripts
+            .iter()
+            .map(|script| {
+                let mut bytes = Vec::new();
+                script.write_script_pubkey(&mut bytes);
+                TxOut { value: Amount::from_sat(value), script_pubkey: ScriptBuf::from(bytes) }
+            })
+            .collect();
+        output.push(TxOut {
+            value: Amount::ZERO,
+            // BIP141: OP_RETURN, a push of 36 bytes, the magic.
+            script_pubkey: ScriptBuf::from(
+                [[0x6a, 0x24, 0xaa, 0x21, 0xa9, 0xed].as_slice(), &commitment].concat(),
+            ),
+        });
         let tx = Transaction {
-            version: transaction::Version::TWO,
+            version: bitcoin::transaction::Version::TWO,
             lock_time: LockTime::ZERO,
-            input,
+            input: vec![TxIn {
+                previous_output: OutPoint::null(),
+                // BIP34's height; the seed makes the chains of two seeds differ from the first block on.
+                script_sig: Builder::new()
+                    .push_int(self.next.into())
+                    .push_slice(self.shape.seed.to_le_bytes())
+                    .into_script(),
+                sequence: Sequence::MAX,
+                witness: Witness::from_slice(&[[0; 32]]),
+            }],
             output,
         };
-        let txid = tx.compute_txid();
-        self.utxos.extend((0_u32..).take(outputs).map(|vout| OutPoint { txid, vout }));
+        let txid = tx.compute_txid().to_byte_array();
+        let coins = (0..).zip(scripts).map(|(vout, script)| Coin { txid, vout, value, script });
+        self.maturing.push_back(coins.collect());
+        self.totals.add_tx(0, count + 1);
+        self.totals.add_coins(count, value * count);
         tx
     }
 
-    fn output(&mut self) -> TxOut {
-        let script = if self.rng.u8(..5) == 0 {
-            // Squared: a few scripts are much hotter than the rest.
-            let pick = self.rng.f64();
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a pick below hot_scripts"
-            )]
-            {
-                (pick * pick * self.shape.hot_scripts as f64) as u64
-            }
-        } else {
-            self.scripts += 1;
-            self.shape.hot_scripts + self.scripts
+    /// Finds the header of the next block; every other hash meets regtest's target.
+    fn mine(&mut self, txids: Vec<[u8; 32]>) {
+        let root = merkle::root(txids).expect("there is at least the coinbase");
+        self.header = Header {
+            version: Version::from_consensus(0x2000_0000),
+            prev_blockhash: self.header.block_hash(),
+            merkle_root: TxMerkleNode::from_byte_array(root),
+            time: self.header.time + BLOCK_SECS,
+            bits: self.header.bits,
+            nonce: 0,
         };
-        let mut program = vec![0x00, 0x14];
-        program.extend_from_slice(
-            &bitcoin::hashes::hash160::Hash::hash(&script.to_le_bytes()).to_byte_array(),
-        );
-        TxOut {
-            value: Amount::from_sat(self.rng.u64(500..100_000_000)),
-            script_pubkey: ScriptBuf::from_bytes(program),
+        while self.header.validate_pow(self.header.target()).is_err() {
+            self.header.nonce += 1;
         }
     }
+}
+
+/// What a block may create, in satoshis.
+fn subsidy(height: Height) -> u64 {
+    // After 64 halvings there is nothing to shift.
+    (50 * Amount::ONE_BTC.to_sat()).checked_shr(height / HALVING_INTERVAL).unwrap_or(0)
 }
 
 impl Iterator for GeneratedChain {
@@ -167,33 +208,6 @@ impl Iterator for GeneratedChain {
 
     fn next(&mut self) -> Option<RawBlock> {
         let height = self.next;
-        (height <= self.shape.blocks).then(|| {
-            let bytes = serialize(&self.generate());
-            self.bytes += bytes.len() as u64;
-            RawBlock { height, bytes }
-        })
-    }
-}
-
-/// Only good for one pass: the blocks are made as they are asked for.
-impl BlockSource for GeneratedChain {
-    fn tip(&mut self) -> Result<SourceTip, SourceError> {
-        // The hash of the last block is known only at the end; until then any other will do.
-        let id = BlockId { height: self.shape.blocks, hash: self.tip };
-        Ok(SourceTip { id, syncing: false })
-    }
-
-    fn block_hash(&mut self, height: Height) -> Result<Option<BlockHash>, SourceError> {
-        Ok(if height == 0 {
-            Some(bitcoin::constants::genesis_block(bitcoin::Network::Regtest).block_hash())
-        } else {
-            Some(self.tip)
-        })
-    }
-
-    fn start(&mut self, _from: Height, _to: Height) {}
-
-    fn next_block(&mut self) -> Result<Option<RawBlock>, SourceError> {
-        Ok(self.next())
+        (height <= self.shape.blocks).then(|| RawBlock { height, bytes: self.generate() })
     }
 }

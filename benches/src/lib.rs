@@ -1,9 +1,20 @@
-//! What the benches share: a deterministic chain with a realistic mix of transactions, and what a process costs.
+//! What the benches share: a deterministic chain with a realistic mix of transactions, its block files, the floor
+//! under any first sync, and what a process costs.
 
+mod block_dir;
 mod chain;
+mod chain_args;
 mod connection;
+mod floor;
+mod meter;
+mod report;
 mod usage;
 
-pub use chain::{GeneratedChain, Shape};
+pub use block_dir::{BlockDir, BlockReader};
+pub use chain::{GeneratedChain, Shape, Totals};
+pub use chain_args::ChainArgs;
 pub use connection::Connection;
-pub use usage::{Usage, cpu_of};
+pub use floor::floor;
+pub use meter::{Cost, Meter};
+pub use report::Report;
+pub use usage::cpu_of;

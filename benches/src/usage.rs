@@ -1,33 +1,72 @@
-//! What a process has cost so far.
+//! What a process costs.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Costs of this process.
-#[derive(Clone, Copy, Debug)]
-pub struct Usage {
+use rustix::time::{ClockId, clock_gettime};
+
+/// Counters of this process since its start (Linux).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
     /// User and system time of all threads.
-    pub cpu: Duration,
-    /// When this was taken.
-    pub at: Instant,
-    /// Peak of the resident set, in bytes.
-    pub peak_rss: u64,
+    pub(crate) cpu: Duration,
+    /// Bytes of pages made dirty in files, by whatever means.
+    pub(crate) disk_bytes: u64,
+    /// Bytes handed to `write` and its like.
+    pub(crate) write_bytes: u64,
 }
 
 impl Usage {
-    /// Reads the costs so far (`/proc/self`, Linux).
+    /// Reads the counters.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
-    pub fn now() -> anyhow::Result<Self> {
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let peak_kib = peak.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        let io = std::fs::read_to_string("/proc/self/io")?;
         Ok(Self {
-            cpu: cpu_of(std::process::id())?,
-            at: Instant::now(),
-            peak_rss: peak_kib.unwrap_or(0) * 1024,
+            cpu: Duration::try_from(cpu)?,
+            disk_bytes: field(&io, "write_bytes:"),
+            write_bytes: field(&io, "wchar:"),
         })
     }
+}
+
+/// Memory of this process in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    /// What is its own and no file's, now.
+    pub(crate) anonymous: u64,
+    /// Peak of all that is resident, pages of mapped files included, since [`Self::reset_peak`].
+    pub(crate) peak_resident: u64,
+}
+
+impl Memory {
+    /// Reads `/proc`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn now() -> anyhow::Result<Self> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        Ok(Self {
+            anonymous: field(&status, "RssAnon:") * 1024,
+            peak_resident: field(&status, "VmHWM:") * 1024,
+        })
+    }
+
+    /// Makes the present the peak.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be written.
+    pub(crate) fn reset_peak() -> anyhow::Result<()> {
+        // proc(5): 5 resets VmHWM.
+        Ok(std::fs::write("/proc/self/clear_refs", "5")?)
+    }
+}
+
+/// Finds a field's number in one of `/proc`'s texts; 0 when there is none.
+fn field(text: &str, name: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// Returns the user and system time of a process, all threads (`/proc`, Linux).

@@ -1,100 +1,122 @@
-//! Indexes a generated chain into LMDB and reports what it cost.
+//! Indexes a generated chain from its block files and reports what each phase cost beside the floor.
 #![expect(clippy::print_stdout, reason = "the report is the purpose of the program")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
-use electrumx_benches::{GeneratedChain, Shape, Usage};
-use electrumx_core::block::ParsedTxs;
+use clap::{Parser, ValueEnum};
+use electrumx_benches::{BlockDir, ChainArgs, Cost, Meter, Report, floor};
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_core::{HashXKey, Index as _, RawBlock};
+use electrumx_core::{Index as _, RawBlock};
 use electrumx_storage::{Identity, LmdbStore, Options};
 
-/// Indexes a generated chain into LMDB and prints what it cost.
+/// Indexes a generated chain from its block files and prints what it cost.
 #[derive(Parser)]
 struct Args {
-    /// Blocks after the genesis block.
-    #[arg(long, default_value_t = 200)]
-    blocks: u32,
-    /// Transactions of a block.
-    #[arg(long, default_value_t = 2_500)]
-    txs: u32,
+    #[command(flatten)]
+    chain: ChainArgs,
+    /// Folder of the chain's block files, made when it does not exist and used again when it does; a temporary one when not given.
+    #[arg(long)]
+    blocks_dir: Option<PathBuf>,
+    /// How to index.
+    #[arg(long, value_enum, default_value_t = Engine::Tip)]
+    engine: Engine,
     /// Memory budget in MiB.
     #[arg(long, default_value_t = 512)]
     cache_mb: usize,
     /// Folder for the index; a temporary one when not given.
     #[arg(long)]
-    dir: Option<PathBuf>,
+    db: Option<PathBuf>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How the chain is indexed.
+#[derive(Clone, Copy, ValueEnum)]
+enum Engine {
+    /// Block by block, as at the tip.
+    Tip,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let shape = Shape { blocks: args.blocks, txs_per_block: args.txs, ..Shape::default() };
     let temp = tempfile::tempdir()?;
-    let dir = args.dir.unwrap_or_else(|| temp.path().join("db"));
-    let coin = Bitcoin::new(Network::Regtest);
+    let blocks_dir = args.blocks_dir.unwrap_or_else(|| temp.path().join("blocks"));
+    let db = args.db.unwrap_or_else(|| temp.path().join("db"));
+    anyhow::ensure!(!db.exists(), "{} exists: a first sync starts from nothing", db.display());
+    let blocks = BlockDir::open_or_generate(&blocks_dir, args.chain.shape(), args.chain.xor)?;
 
-    // The blocks are made first, so that making them is in no figure. They stay in memory: choose a
-    // chain that fits.
-    let blocks: Vec<RawBlock> = GeneratedChain::new(shape).collect();
-    let bytes: u64 = blocks.iter().map(|block| block.bytes.len() as u64).sum();
+    let mut meter = Meter::start()?;
+    let mut floors = vec![floor_cost(&blocks, &mut meter)?];
+    let phases = match args.engine {
+        Engine::Tip => block_by_block(&blocks, &db, args.cache_mb << 20, &mut meter)?,
+    };
+    floors.push(floor_cost(&blocks, &mut meter)?);
 
-    let before = Usage::now()?;
-    let mut txs = 0_u64;
-    for block in &blocks {
-        let (_, parsed) = ParsedTxs::of_block(&coin, HashXKey::from_bytes([0; 16]), &block.bytes)?;
-        txs += parsed.iter().len() as u64;
+    let floor = floors.into_iter().min_by(|one, other| one.cpu_secs.total_cmp(&other.cpu_secs));
+    let report = Report {
+        chain: blocks.totals(),
+        engine: args
+            .engine
+            .to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned()),
+        budget_mib: args.cache_mb,
+        floor: floor.context("the floor was measured")?,
+        total: Cost::sum("total", &phases),
+        phases,
+        database_bytes: disk_bytes(&db).context("cannot measure the index")?,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{report}");
     }
-    let floor = Usage::now()?;
-    let floor_cpu = floor.cpu - before.cpu;
+    Ok(())
+}
 
-    let store = Arc::new(LmdbStore::open(&dir, &identity(coin), Options::default())?);
-    let policy = FlushPolicy::with_budget(args.cache_mb << 20);
+fn floor_cost(blocks: &BlockDir, meter: &mut Meter) -> anyhow::Result<Cost> {
+    meter.lap("between")?;
+    let (txs, _) = floor(blocks)?;
+    anyhow::ensure!(txs == blocks.totals().txs, "the block files hold {txs} transactions");
+    meter.lap("floor")
+}
+
+/// Indexes with the processor of the tip, in batches as large as the budget allows.
+fn block_by_block(
+    blocks: &BlockDir,
+    db: &Path,
+    budget: usize,
+    meter: &mut Meter,
+) -> anyhow::Result<Vec<Cost>> {
+    let coin = Bitcoin::new(Network::Regtest);
+    let store = Arc::new(LmdbStore::open(db, &identity(coin), Options::default())?);
+    let policy = FlushPolicy::with_budget(budget);
     let mut processor = Processor::new(coin, Arc::clone(&store), policy)?;
+    meter.lap("open")?;
+    let mut reader = blocks.blocks()?;
     let mut pending = 0;
-    for block in &blocks {
-        processor.advance(block)?;
-        pending += block.bytes.len();
+    for height in 0.. {
+        let Some(block) = reader.next_block()? else { break };
+        pending += block.len();
+        processor.advance(&RawBlock { height, bytes: block.to_vec() })?;
         if pending > policy.pending_bytes {
             processor.flush()?;
             pending = 0;
         }
     }
     processor.flush()?;
-    let after = Usage::now()?;
+    let cost = meter.lap("blocks")?;
     let view = store.view()?;
     anyhow::ensure!(
-        view.tx_count() == txs,
-        "the index has {} of {txs} transactions",
-        view.tx_count()
+        view.tx_count() == blocks.totals().txs,
+        "the index has {} transactions, the chain {}",
+        view.tx_count(),
+        blocks.totals().txs
     );
-    drop(view);
-
-    let cpu = after.cpu - floor.cpu;
-    let disk = disk_bytes(&dir).context("cannot measure the index")?;
-    println!("chain      {} blocks, {txs} transactions, {:.1} MB", blocks.len(), mega(bytes));
-    println!(
-        "floor      {:.2} CPU s (one thread: parse, txids, script hashes, merkle roots)",
-        floor_cpu.as_secs_f64()
-    );
-    println!(
-        "index      {:.2} CPU s = {:.2} x the floor, {:.2} s wall",
-        cpu.as_secs_f64(),
-        ratio(cpu, floor_cpu),
-        (after.at - floor.at).as_secs_f64()
-    );
-    println!(
-        "rate       {:.0} transactions per CPU second, {:.0} blocks per CPU second",
-        per_second(txs, cpu),
-        per_second(blocks.len() as u64, cpu)
-    );
-    println!("disk       {:.1} MB, {:.1} bytes a transaction", mega(disk), per(disk, txs));
-    println!("peak RSS   {:.1} MB, the chain itself included", mega(after.peak_rss));
-    Ok(())
+    Ok(vec![cost])
 }
 
 fn identity(coin: Bitcoin) -> Identity {
@@ -110,21 +132,4 @@ fn disk_bytes(dir: &Path) -> std::io::Result<u64> {
         bytes += entry?.metadata()?.blocks() * 512;
     }
     Ok(bytes)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
-fn per(amount: u64, count: u64) -> f64 {
-    amount as f64 / count.max(1) as f64
-}
-
-fn mega(bytes: u64) -> f64 {
-    per(bytes, 1_000_000)
-}
-
-fn ratio(one: Duration, other: Duration) -> f64 {
-    one.as_secs_f64() / other.as_secs_f64().max(1e-9)
-}
-
-fn per_second(count: u64, time: Duration) -> f64 {
-    per(count, 1) / time.as_secs_f64().max(1e-9)
 }
