@@ -93,6 +93,17 @@ pub trait Node: Send + Sync + 'static {
         block: Option<BlockHash>,
     ) -> impl Future<Output = Result<Box<RawValue>, NodeError>> + Send;
 
+    /// Tells whether requests have to wait until [`settled`](Self::settled): somebody asked for a look at the
+    /// node, and what it brings is not told yet. Asked before each request, so it must be cheap.
+    fn is_settling(&self) -> bool {
+        false
+    }
+
+    /// Waits for the end of that look, or for as long as it is worth waiting.
+    fn settled(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Returns the node's version, for the banner: `getnetworkinfo`.
     ///
     /// # Errors

@@ -87,10 +87,14 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     async fn work(&mut self) -> Result<(), CloseReason> {
         let mut answer = Vec::new();
         while self.outlet.len() < self.max_unsent {
+            let line = self.lines.next();
+            if matches!(line, Ok(Some(_))) {
+                self.settle().await?;
+            }
             let (unsent, limit) = self.outlet.buffer(self.max_unsent);
             let told = self.session.notifications(unsent, limit);
             self.member.stats.sent_count.fetch_add(told, Relaxed);
-            let line = match self.lines.next() {
+            let line = match line {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(()),
                 Err(TooLong) => {
@@ -113,6 +117,15 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             if let Some(reason) = self.session.ending {
                 return Err(reason);
             }
+        }
+        Ok(())
+    }
+
+    /// Waits for a look at the node that somebody asked for, so that what it brings is told before the next answer.
+    async fn settle(&mut self) -> Result<(), CloseReason> {
+        let service = Arc::clone(&self.session.service);
+        if service.node.is_settling() {
+            drive(service.node.settled(), &mut self.outlet, &self.member).await?;
         }
         Ok(())
     }

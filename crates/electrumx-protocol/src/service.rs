@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::mempool::Mempool;
@@ -40,6 +41,8 @@ pub struct Service<N> {
     pub(crate) reader: Arc<Reader>,
     pub(crate) fees: Fees,
     pub(crate) hub: Hub,
+    /// Whether a subscriber was answered another tip than the announced one.
+    pub(crate) was_ahead: AtomicBool,
     /// Held while notifying, so that rounds follow one another.
     round: tokio::sync::Mutex<()>,
 }
@@ -71,6 +74,7 @@ impl<N: Node> Service<N> {
             reader,
             fees: Fees::default(),
             hub: Hub::new(tip),
+            was_ahead: AtomicBool::new(false),
             round: tokio::sync::Mutex::default(),
         })
     }
@@ -123,14 +127,19 @@ impl<N: Node> Service<N> {
     async fn announce_tip(&self, changes: &Changes) -> Result<(), StoreError> {
         let tip = changes.tip;
         let told = self.hub.tip().borrow().as_ref().map(|told| told.id);
-        if told == Some(tip) {
+        // A tip that only a subscriber was told may be gone again.
+        let was_ahead = self.was_ahead.swap(false, SeqCst);
+        if told == Some(tip) && !was_ahead {
             return Ok(());
         }
-        let header = self.blocking(move |reader| tip_header(&*reader.view()?, tip)).await?;
+        let header = self.blocking(move |reader| tip_header(&*reader.view()?, tip)).await;
+        let header = header.inspect_err(|_| self.was_ahead.store(was_ahead, SeqCst))?;
         // A tip that is gone was reorganised away meanwhile; the reorg's own round announces the
         // new one.
         if let Some(header) = header {
-            self.fees.tip_changed();
+            if told != Some(tip) {
+                self.fees.tip_changed();
+            }
             self.hub.set_tip(Arc::new(header));
         }
         Ok(())
@@ -219,7 +228,10 @@ impl RpcError {
 }
 
 /// Renders the header of `tip`; `None` when it is not in the chain.
-fn tip_header(view: &dyn ChainView, tip: BlockId) -> Result<Option<TipHeader>, StoreError> {
+pub(crate) fn tip_header(
+    view: &dyn ChainView,
+    tip: BlockId,
+) -> Result<Option<TipHeader>, StoreError> {
     if view.block_hash(tip.height)? != Some(tip.hash) {
         return Ok(None);
     }

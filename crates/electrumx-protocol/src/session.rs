@@ -62,6 +62,22 @@ pub(crate) struct HeaderSubscription {
     pub(crate) tip: watch::Receiver<Option<Arc<TipHeader>>>,
     /// The tip told last.
     pub(crate) told: BlockHash,
+    /// Whether a tip was seen that is to be told.
+    is_due: bool,
+}
+
+impl HeaderSubscription {
+    /// Creates a subscription to what is published after `tip` was looked at. Whatever was published before may be older
+    /// than the tip that was answered.
+    pub(crate) fn new(tip: watch::Receiver<Option<Arc<TipHeader>>>, told: BlockHash) -> Self {
+        Self { tip, told, is_due: false }
+    }
+
+    /// Tells whether another tip was published since the last call.
+    fn is_due(&mut self) -> bool {
+        let is_due = std::mem::take(&mut self.is_due);
+        is_due || self.tip.has_changed().unwrap_or(false)
+    }
 }
 
 /// The subscription to a script.
@@ -248,7 +264,11 @@ impl<N: Node> Session<N> {
         let Self { headers, member, .. } = self;
         let tip_changed = async {
             let changed = match headers {
-                Some(headers) => headers.tip.changed().await.is_ok(),
+                Some(headers) => {
+                    let changed = headers.tip.changed().await.is_ok();
+                    headers.is_due |= changed;
+                    changed
+                }
                 None => false,
             };
             // Without a subscription there is nothing to wait for. The sender lives as long as the
@@ -268,6 +288,7 @@ impl<N: Node> Session<N> {
     pub(crate) fn notifications(&mut self, out: &mut Vec<u8>, limit: usize) -> u64 {
         let mut count = 0;
         if let Some(headers) = &mut self.headers
+            && headers.is_due()
             && let Some(tip) = headers.tip.borrow_and_update().as_ref()
             && tip.id.hash != headers.told
         {

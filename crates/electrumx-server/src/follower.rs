@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::hold::Hold;
 use crate::index_thread::IndexThread;
 use crate::mempool_view::{Haste, MempoolView, Round, Touched};
 use crate::node::{FollowerHandle, ServerNode};
@@ -40,6 +41,7 @@ pub(crate) struct Inbox {
     poke: Arc<Notify>,
     accepted: mpsc::UnboundedReceiver<Touched>,
     rounds: watch::Sender<u64>,
+    hold: Arc<Hold>,
 }
 
 /// Makes a handle and its other ends.
@@ -47,8 +49,14 @@ pub(crate) fn channel() -> (FollowerHandle, Inbox) {
     let poke = Arc::new(Notify::new());
     let (sender, accepted) = mpsc::unbounded_channel();
     let (rounds, watcher) = watch::channel(0);
-    let handle = FollowerHandle { poke: Arc::clone(&poke), accepted: sender, rounds: watcher };
-    (handle, Inbox { poke, accepted, rounds })
+    let hold = Arc::new(Hold::default());
+    let handle = FollowerHandle {
+        poke: Arc::clone(&poke),
+        accepted: sender,
+        rounds: watcher,
+        hold: Arc::clone(&hold),
+    };
+    (handle, Inbox { poke, accepted, rounds, hold })
 }
 
 /// The task that follows the node.
@@ -83,7 +91,13 @@ impl Follower {
         let mut delay = RETRY.0;
         let mut haste = Haste::Usual;
         while !self.stop.is_cancelled() {
+            if self.inbox.hold.begin() {
+                haste = Haste::Asked;
+            }
             let step = self.step(&mut touched, haste).await;
+            if !matches!(step, Ok(Next::Soon)) {
+                self.inbox.hold.end();
+            }
             self.inbox.rounds.send_modify(|rounds| *rounds += 1);
             let now = Instant::now();
             let until = match step {

@@ -4,6 +4,7 @@ pub mod bind;
 pub mod controller;
 pub mod env;
 mod follower;
+mod hold;
 mod index_thread;
 mod listener;
 pub mod local_rpc;

@@ -11,6 +11,7 @@ use electrumx_daemon::{Daemon, DaemonError, EstimateMode};
 use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, RawValue};
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::hold::Hold;
 use crate::mempool_view::MempoolView;
 
 /// Longest wait for a broadcast transaction to enter the mempool view by a whole round.
@@ -39,6 +40,8 @@ pub(crate) struct FollowerHandle {
     pub(crate) accepted: mpsc::UnboundedSender<Touched>,
     /// How many rounds were begun and finished.
     pub(crate) rounds: watch::Receiver<u64>,
+    /// Whether sessions have to wait for a look.
+    pub(crate) hold: Arc<Hold>,
 }
 
 impl ServerNode {
@@ -146,6 +149,14 @@ impl Node for ServerNode {
         block: Option<BlockHash>,
     ) -> Result<Box<RawValue>, NodeError> {
         boxed(self.daemon.raw_transaction_verbose(txid, block.as_ref())).await.map_err(node_error)
+    }
+
+    fn is_settling(&self) -> bool {
+        self.follower.hold.is_on()
+    }
+
+    async fn settled(&self) {
+        self.follower.hold.released().await;
     }
 
     async fn version(&self) -> Result<NodeVersion, NodeError> {

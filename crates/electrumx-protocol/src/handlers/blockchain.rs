@@ -1,5 +1,7 @@
 //! `blockchain.block.*`, `blockchain.headers.*` and fees.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use electrumx_core::{ChainView, Height};
 
 use super::read;
@@ -9,6 +11,7 @@ use crate::json;
 use crate::node::{FeeMode, Node};
 use crate::params::{Arg, Params};
 use crate::reader::Reader;
+use crate::service::tip_header;
 use crate::session::{HeaderSubscription, Session};
 use crate::version::ProtocolVersion;
 
@@ -174,19 +177,32 @@ pub(super) async fn relay_fee<N: Node>(
     Ok(())
 }
 
-/// `blockchain.headers.subscribe()`.
+/// `blockchain.headers.subscribe()`. Answers the index's tip, which other answers are about already, while the one that
+/// sessions are told may still wait for the mempool.
 pub(super) fn subscribe<N: Node>(
     session: &mut Session<N>,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     params.none()?;
-    // A tip published after this look is seen by the receiver; one published before is what is
-    // answered.
-    let mut tip = session.service.hub.tip();
+    // A tip published after this look is seen by the receiver; one published before is not newer than the view.
+    let service = &session.service;
+    let mut tip = service.hub.tip();
     let published = tip.borrow_and_update().clone();
-    let published = published.ok_or_else(RpcError::no_blocks)?;
-    out.extend_from_slice(&published.json);
-    session.headers = Some(HeaderSubscription { tip, told: published.id.hash });
+    let mut view = service.reader.view()?;
+    if view.tip() != published.as_ref().map(|published| published.id) {
+        // Before the view is opened that counts: if its tip goes, a later round sees this.
+        service.was_ahead.store(true, SeqCst);
+        view = service.reader.view()?;
+    }
+    let present = view.tip().ok_or_else(RpcError::no_blocks)?;
+    match published.as_ref().filter(|published| published.id == present) {
+        Some(published) => out.extend_from_slice(&published.json),
+        None => {
+            let header = tip_header(&*view, present)?.ok_or(RpcError::Internal)?;
+            out.extend_from_slice(&header.json);
+        }
+    }
+    session.headers = Some(HeaderSubscription::new(tip, present.hash));
     Ok(())
 }

@@ -8,6 +8,7 @@ use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_core::mempool::{Mempool, MempoolTx};
 use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, RawValue};
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 /// What happens while the node is being asked.
 pub(crate) type Event = Box<dyn FnOnce() + Send>;
@@ -26,6 +27,8 @@ pub(crate) struct FakeNode {
     pub(crate) estimates: AtomicUsize,
     /// Called before a transaction is looked up: what happens meanwhile.
     pub(crate) meanwhile: Mutex<Option<Event>>,
+    /// Whether a look at the node is under way.
+    pub(crate) settling: watch::Sender<bool>,
 }
 
 impl FakeNode {
@@ -50,6 +53,14 @@ pub(crate) fn rpc_error(code: i32, message: &str) -> NodeError {
 }
 
 impl Node for FakeNode {
+    fn is_settling(&self) -> bool {
+        *self.settling.borrow()
+    }
+
+    async fn settled(&self) {
+        let _ = self.settling.subscribe().wait_for(|settling| !settling).await;
+    }
+
     async fn broadcast(&self, raw_tx: &str) -> Result<Txid, NodeError> {
         self.up()?;
         let accepted = self.accepts.lock().get(raw_tx).cloned();

@@ -8,7 +8,7 @@ use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_core::memory::MemoryStore;
 use electrumx_core::{
     BlockId, ChainView, HashX, HashXKey, Height, Index, OutputNum, OutputRow, OutputState,
-    ScriptOutput, StoreError, TxNum, TxPosition,
+    ScriptOutput, StoreError, Touched, TxNum, TxPosition,
 };
 use electrumx_protocol::CloseReason;
 use parking_lot::{Condvar, Mutex};
@@ -69,6 +69,58 @@ async fn a_block_is_told_header_first_then_scripts_each_once() {
     expect_tip(&mut headers_only, &server).await;
     headers_only.expect_silence().await;
     bystander.expect_silence().await;
+}
+
+#[tokio::test]
+async fn a_tip_that_is_not_announced_yet_is_answered_and_told_once() {
+    let mut server = Server::new(Chain::new());
+    let announced = server.chain.tip();
+    let touched = server.chain.mine(vec![tx(0x11).pays(A, 1)]);
+    let mut client = server.connect();
+    let tip = client.call("blockchain.headers.subscribe", "[]").await;
+    let header =
+        client.call("blockchain.block.header", &format!("[{}]", announced.height + 1)).await;
+    assert!(tip.contains(&header), "answers are about one chain: {tip}");
+    client.expect_silence().await;
+    server.notify(touched).await;
+    client.expect_silence().await;
+    let touched = server.chain.mine(Vec::new());
+    server.notify(touched).await;
+    expect_tip(&mut client, &server).await;
+}
+
+#[tokio::test]
+async fn a_tip_that_was_answered_and_goes_again_is_told() {
+    let mut server = Server::new(Chain::new());
+    server.chain.mine(Vec::new());
+    server.notify(Touched::default()).await;
+    let announced = server.chain.tip();
+    let mut client = server.connect();
+    server.chain.mine(vec![tx(0x11).pays(A, 1)]);
+    client.call("blockchain.headers.subscribe", "[]").await;
+    server.chain.unwind(1, &[A]);
+    assert_eq!(server.chain.tip(), announced);
+    server.notify(Touched::default()).await;
+    expect_tip(&mut client, &server).await;
+    client.expect_silence().await;
+}
+
+#[tokio::test]
+async fn while_a_look_at_the_node_is_under_way_requests_wait_and_are_answered_after_the_news() {
+    let mut server = Server::new(Chain::new());
+    let mut client = server.connect();
+    client.call("blockchain.headers.subscribe", "[]").await;
+    subscribe(&mut client, A).await;
+    server.node.settling.send_replace(true);
+    client.send(r#"{"id":7,"method":"server.ping"}"#).await;
+    // Sessions go on being told, and the answer is not among it.
+    let touched = server.chain.mine(vec![tx(0x11).pays(A, 1)]);
+    server.notify(touched).await;
+    server.node.settling.send_replace(false);
+    expect_tip(&mut client, &server).await;
+    let now = status(&server, A).await;
+    expect_status(&mut client, A, now).await;
+    assert_eq!(client.json().await["id"], 7);
 }
 
 #[tokio::test]

@@ -26,8 +26,9 @@ const KNOWN_BY: [&str; 12] = [
     "--network",
 ];
 
-/// Suites look for changes many times a second.
-const POLL_MILLIS: &str = "100";
+/// Suites ask for a look by SIGUSR1 and expect a block to be unknown before; some wait 6 s for a transaction without
+/// asking.
+const POLL_MILLIS: &str = "4000";
 
 /// What electrs was told, as far as it matters here.
 #[derive(Default)]
@@ -135,8 +136,8 @@ mod tests {
                     127.0.0.1:1 --daemon-p2p-addr 127.0.0.1:2 --electrum-rpc-addr 0.0.0.0:3 --monitoring-addr \
                     0.0.0.0:4 --http-addr 0.0.0.0:5";
         let expected = "server --net=regtest --db-directory=/tmp/x/electrumx-regtest --daemon-url=127.0.0.1:1 \
-                        --cookie-file=/n/.cookie --services=tcp://0.0.0.0:3 --daemon-poll-interval-blocks=100 \
-                        --daemon-poll-interval-mempool=100 --peer-discovery=off";
+                        --cookie-file=/n/.cookie --services=tcp://0.0.0.0:3 --daemon-poll-interval-blocks=4000 \
+                        --daemon-poll-interval-mempool=4000 --peer-discovery=off";
         assert_eq!(own(line), expected);
     }
 
@@ -145,8 +146,8 @@ mod tests {
         let line = "server --cookie=me:a,b%c --jsonrpc-import --daemon-rpc-addr=[::1]:1 --network bitcoin \
                     --unknown value --timestamp --log-filters INFO --daemon-dir /n --wait-duration-secs 1";
         let expected = "server --net=mainnet --daemon-url=http://me:a%2Cb%25c@[::1]:1/ --bitcoin-dir=/n \
-                        --services=tcp://127.0.0.1 --log-level=info --daemon-poll-interval-blocks=100 \
-                        --daemon-poll-interval-mempool=100 --peer-discovery=off";
+                        --services=tcp://127.0.0.1 --log-level=info --daemon-poll-interval-blocks=4000 \
+                        --daemon-poll-interval-mempool=4000 --peer-discovery=off";
         assert_eq!(own(line), expected);
     }
 

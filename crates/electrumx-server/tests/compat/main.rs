@@ -56,6 +56,19 @@ impl Electrs {
         ensure!(done.success(), "kill {name} {pid}: {done}");
         Ok(())
     }
+
+    /// Sends SIGUSR1 and waits until the kernel has delivered it, which takes a while on a busy machine.
+    fn look_now(&self) -> Result<()> {
+        self.signal(electrumx_testkit::Signal::USR1)?;
+        let status = format!("/proc/{}/status", self.child.id());
+        wait_until(PATIENCE, "the signal to be delivered", || {
+            let status = std::fs::read_to_string(&status)?;
+            let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+            let pending = u64::from_str_radix(pending.context("no signals")?.trim(), 16)?;
+            ensure!(pending == 0, "pending signals: {pending:x}");
+            Ok(())
+        })
+    }
 }
 
 #[test]
@@ -87,6 +100,36 @@ fn electrsd_can_start_trigger_and_stop_it() -> Result<()> {
         wait_until(PATIENCE, "the end", || server.child.try_wait()?.context("still running"))?;
     ensure!(status.success(), "{status}");
     ensure!(client.closed_within(PATIENCE), "the connection stays open");
+    Ok(())
+}
+
+/// What bdk's and others' suites do: mine, send the signal, ping, and take what was told before the answer.
+#[test]
+fn an_answer_after_the_signal_comes_after_the_news() -> Result<()> {
+    let node = Regtest::builder().cookie().start()?;
+    node.mine(3)?;
+    let dir = tempfile::tempdir()?;
+    let cookie = node.cookie_file().display().to_string();
+    let mut server = Electrs::start(&node, dir.path(), &["--cookie-file", &cookie])?;
+    let mut client = server.connect()?;
+    client.call("blockchain.headers.subscribe", json!([]))?;
+    for height in 4..40 {
+        node.mine(1)?;
+        server.look_now()?;
+        client.call("server.ping", json!([]))?;
+        client.wait_notification(Duration::ZERO, |told| {
+            told.method == "blockchain.headers.subscribe"
+                && told.params[0]["height"] == json!(height)
+        })?;
+    }
+    // With nothing to tell it is answered as well, and soon.
+    let from = Instant::now();
+    for _ in 0..20 {
+        server.look_now()?;
+        client.call("server.ping", json!([]))?;
+    }
+    ensure!(from.elapsed() < Duration::from_secs(10), "requests are held: {:?}", from.elapsed());
+    ensure!(client.drain_notifications().is_empty(), "there was nothing to tell");
     Ok(())
 }
 
