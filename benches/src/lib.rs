@@ -7,6 +7,7 @@ mod chain_args;
 mod connection;
 mod floor;
 mod meter;
+mod projection;
 mod report;
 mod usage;
 
@@ -16,5 +17,6 @@ pub use chain_args::ChainArgs;
 pub use connection::Connection;
 pub use floor::floor;
 pub use meter::{Cost, Meter};
+pub use projection::{CORES, DISKS, Disk, Projection, Target};
 pub use report::Report;
 pub use usage::cpu_of;

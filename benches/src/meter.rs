@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::usage::{Memory, Usage};
 
@@ -13,7 +13,7 @@ use crate::usage::{Memory, Usage};
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a phase cost this process, all threads.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cost {
     /// The phase.
     pub phase: String,
@@ -25,6 +25,8 @@ pub struct Cost {
     pub peak_anonymous_bytes: u64,
     /// Peak of resident memory (`VmHWM`), pages of mapped files included, bytes.
     pub peak_resident_bytes: u64,
+    /// Bytes handed out by `read` and its like, cached or not (`rchar`); not those of mapped files.
+    pub read_bytes: u64,
     /// Bytes of file pages made dirty (`write_bytes`).
     pub disk_bytes: u64,
     /// Bytes handed to `write` and its like (`wchar`).
@@ -76,6 +78,7 @@ impl Meter {
             wall_secs: (at - self.at).as_secs_f64(),
             peak_anonymous_bytes: peak.max(memory.anonymous),
             peak_resident_bytes: memory.peak_resident,
+            read_bytes: usage.read_bytes - self.usage.read_bytes,
             disk_bytes: usage.disk_bytes - self.usage.disk_bytes,
             write_bytes: usage.write_bytes - self.usage.write_bytes,
         };
@@ -105,6 +108,7 @@ impl Cost {
             wall_secs: 0.0,
             peak_anonymous_bytes: 0,
             peak_resident_bytes: 0,
+            read_bytes: 0,
             disk_bytes: 0,
             write_bytes: 0,
         };
@@ -114,6 +118,7 @@ impl Cost {
             wall_secs: sum.wall_secs + cost.wall_secs,
             peak_anonymous_bytes: sum.peak_anonymous_bytes.max(cost.peak_anonymous_bytes),
             peak_resident_bytes: sum.peak_resident_bytes.max(cost.peak_resident_bytes),
+            read_bytes: sum.read_bytes + cost.read_bytes,
             disk_bytes: sum.disk_bytes + cost.disk_bytes,
             write_bytes: sum.write_bytes + cost.write_bytes,
         })

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Cost, Totals};
 
 /// What a first sync cost, beside the floor of the same run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The chain.
     pub chain: Totals,
@@ -49,7 +49,7 @@ impl fmt::Display for Report {
         writeln!(f, "engine    {}, budget {} MiB", self.engine, self.budget_mib)?;
         writeln!(
             f,
-            "{:<12} {:>8} {:>8} {:>8} {:>8} {:>12} {:>11} {:>10} {:>10}",
+            "{:<12} {:>8} {:>8} {:>8} {:>8} {:>12} {:>11} {:>9} {:>9} {:>9}",
             "phase",
             "CPU s",
             "x floor",
@@ -57,6 +57,7 @@ impl fmt::Display for Report {
             "x floor",
             "peak anon MB",
             "peak RSS MB",
+            "read MB",
             "disk MB",
             "write MB"
         )?;
@@ -64,7 +65,7 @@ impl fmt::Display for Report {
         for cost in std::iter::once(&self.floor).chain(sync) {
             writeln!(
                 f,
-                "{:<12} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>12.1} {:>11.1} {:>10.1} {:>10.1}",
+                "{:<12} {:>8.2} {:>8.2} {:>8.2} {:>8.2} {:>12.1} {:>11.1} {:>9.1} {:>9.1} {:>9.1}",
                 cost.phase,
                 cost.cpu_secs,
                 cost.cpu_secs / self.floor.cpu_secs,
@@ -72,6 +73,7 @@ impl fmt::Display for Report {
                 cost.wall_secs / self.floor.wall_secs,
                 mega(cost.peak_anonymous_bytes),
                 mega(cost.peak_resident_bytes),
+                mega(cost.read_bytes),
                 mega(cost.disk_bytes),
                 mega(cost.write_bytes)
             )?;

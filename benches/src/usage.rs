@@ -9,6 +9,8 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) struct Usage {
     /// User and system time of all threads.
     pub(crate) cpu: Duration,
+    /// Bytes handed out by `read` and its like, from the disk or the page cache; not those of mapped files.
+    pub(crate) read_bytes: u64,
     /// Bytes of pages made dirty in files, by whatever means.
     pub(crate) disk_bytes: u64,
     /// Bytes handed to `write` and its like.
@@ -25,6 +27,7 @@ impl Usage {
         let io = std::fs::read_to_string("/proc/self/io")?;
         Ok(Self {
             cpu: Duration::try_from(cpu)?,
+            read_bytes: field(&io, "rchar:"),
             disk_bytes: field(&io, "write_bytes:"),
             write_bytes: field(&io, "wchar:"),
         })
