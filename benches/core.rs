@@ -1,9 +1,12 @@
 //! Hot paths of `electrumx-core`.
 
+mod cpu_time;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
 use bitcoin::hashes::Hash as _;
+use cpu_time::CpuTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use electrumx_benches::{GeneratedChain, Shape};
 use electrumx_core::block::ParsedTxs;
@@ -19,7 +22,7 @@ fn chain() -> Vec<RawBlock> {
     GeneratedChain::new(Shape { blocks: 112, ..Shape::default() }).collect()
 }
 
-fn parse(criterion: &mut Criterion) {
+fn parse(criterion: &mut Criterion<CpuTime>) {
     let block = chain().pop().expect("the chain has blocks");
     let coin = Bitcoin::new(Network::Regtest);
     let mut group = criterion.benchmark_group("parse_block");
@@ -30,7 +33,7 @@ fn parse(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn advance(criterion: &mut Criterion) {
+fn advance(criterion: &mut Criterion<CpuTime>) {
     let blocks = chain();
     let last = blocks.last().expect("the chain has blocks");
     let ready = || {
@@ -59,7 +62,7 @@ fn advance(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn hashes(criterion: &mut Criterion) {
+fn hashes(criterion: &mut Criterion<CpuTime>) {
     let leaves: Vec<[u8; 32]> = (0..3_000_u32)
         .map(|n| bitcoin::hashes::sha256d::Hash::hash(&n.to_le_bytes()).to_byte_array())
         .collect();
@@ -81,5 +84,5 @@ fn hashes(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, advance, hashes);
+criterion_group!(name = benches; config = cpu_time::criterion(); targets = parse, advance, hashes);
 criterion_main!(benches);

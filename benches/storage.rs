@@ -1,39 +1,19 @@
 //! Hot paths of `electrumx-storage`: a batch of blocks in, a script's history out.
 
+mod cpu_time;
+
 use std::hint::black_box;
-use std::sync::Arc;
 
+use cpu_time::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use electrumx_benches::{GeneratedChain, Shape};
-use electrumx_core::coin::{Bitcoin, Coin as _, Network};
-use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_core::{HashX, Index as _, RawBlock, TxNum, history};
-use electrumx_storage::{Identity, LmdbStore, Options};
+use electrumx_benches::{GeneratedChain, Indexed, Shape};
+use electrumx_core::{HashX, Index as _, TxNum, history};
 
-/// Opens an index of all but the last block, in a folder that lives as long as the result.
-fn indexed(
-    blocks: &[RawBlock],
-) -> (tempfile::TempDir, Arc<LmdbStore>, Processor<Bitcoin, LmdbStore>) {
-    let dir = tempfile::tempdir().expect("the system has a temporary folder");
-    let coin = Bitcoin::new(Network::Regtest);
-    let chain = coin.chain();
-    let identity =
-        Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() };
-    let store = LmdbStore::open(&dir.path().join("db"), &identity, Options::default());
-    let store = Arc::new(store.expect("a new folder is good"));
-    let mut processor = Processor::new(coin, Arc::clone(&store), FlushPolicy::default())
-        .expect("a new index is good");
-    for block in blocks {
-        processor.advance(block).expect("generated blocks are good");
-    }
-    processor.flush().expect("the disk is not full");
-    (dir, store, processor)
-}
-
-fn tip_block(criterion: &mut Criterion) {
+fn tip_block(criterion: &mut Criterion<CpuTime>) {
     let blocks: Vec<_> = GeneratedChain::new(Shape { blocks: 130, ..Shape::default() }).collect();
     let (last, before) = blocks.split_last().expect("the chain has blocks");
-    let (_dir, store, mut processor) = indexed(before);
+    let mut indexed = Indexed::new(before).expect("generated blocks are good");
+    let processor = &mut indexed.processor;
     let below = last.height - 1;
     let mut group = criterion.benchmark_group("tip_block");
     group.sample_size(20);
@@ -46,13 +26,12 @@ fn tip_block(criterion: &mut Criterion) {
         });
     });
     group.finish();
-    drop(store);
 }
 
-fn reads(criterion: &mut Criterion) {
+fn reads(criterion: &mut Criterion<CpuTime>) {
     let blocks: Vec<_> = GeneratedChain::new(Shape { blocks: 140, ..Shape::default() }).collect();
-    let (_dir, store, _processor) = indexed(&blocks);
-    let view = store.view().expect("the index is sound");
+    let indexed = Indexed::new(&blocks).expect("generated blocks are good");
+    let view = indexed.store.view().expect("the index is sound");
     let (hot, rows) = hottest(&*view);
     let mut group = criterion.benchmark_group("history");
     group.throughput(Throughput::Elements(rows as u64));
@@ -72,7 +51,9 @@ fn reads(criterion: &mut Criterion) {
     criterion.bench_function("txid_of_tx_num", |bencher| {
         bencher.iter(|| view.txid(TxNum(black_box(1_000))).expect("sound"));
     });
-    criterion.bench_function("open_view", |bencher| bencher.iter(|| store.view().expect("sound")));
+    criterion.bench_function("open_view", |bencher| {
+        bencher.iter(|| indexed.store.view().expect("sound"));
+    });
 }
 
 /// Finds the script with the longest list among those of one block.
@@ -85,5 +66,5 @@ fn hottest(view: &dyn electrumx_core::ChainView) -> (HashX, usize) {
     lists.max_by_key(|(_, rows)| *rows).expect("the block has outputs")
 }
 
-criterion_group!(benches, tip_block, reads);
+criterion_group!(name = benches; config = cpu_time::criterion(); targets = tip_block, reads);
 criterion_main!(benches);

@@ -4,6 +4,7 @@
 //! with `xor.dat` (Core 28 and later) every byte is combined with its 8-byte key by position in the file.
 
 mod reader;
+mod source;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{GeneratedChain, Shape, Totals};
 pub use reader::BlockReader;
+pub use source::DirSource;
 use writer::BlockWriter;
 
 /// Magic bytes of regtest before each block.
@@ -124,6 +126,14 @@ impl BlockDir {
     /// When the files cannot be read.
     pub fn blocks(&self) -> anyhow::Result<BlockReader> {
         BlockReader::open(&self.path)
+    }
+
+    /// Makes a source of the blocks; reads all headers once.
+    ///
+    /// # Errors
+    /// When the files cannot be read.
+    pub fn source(&self) -> anyhow::Result<DirSource<'_>> {
+        DirSource::new(self)
     }
 }
 

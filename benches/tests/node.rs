@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use electrumx_benches::{BlockDir, Shape};
+use electrumx_benches::{BlockDir, Indexed, Shape};
+use electrumx_core::Index as _;
 use electrumx_testkit::{Regtest, wait_until};
 use serde_json::json;
 
@@ -76,5 +77,18 @@ fn the_reader_returns_the_blocks_of_the_generator_and_a_folder_is_used_again() -
     assert_eq!(sizes(dir.path())?, before);
     let other = Shape { seed: 8, ..SHAPE };
     assert!(BlockDir::open_or_generate(dir.path(), other, true).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_folder_is_indexed_to_its_tip_and_transactions() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let blocks = BlockDir::open_or_generate(dir.path(), SHAPE, true)?;
+    let mut indexed = Indexed::new(&[])?;
+    indexed.processor.sync(&mut blocks.source()?, &mut ())?;
+    let view = indexed.store.view()?;
+    let tip = view.tip().map(|tip| (tip.height, tip.hash.to_string()));
+    assert_eq!(tip, Some((SHAPE.blocks, blocks.tip().to_owned())));
+    assert_eq!(view.tx_count(), blocks.totals().txs);
     Ok(())
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use electrumx_benches::{BlockDir, ChainArgs, Cost, Meter, Report, floor};
-use electrumx_core::coin::{Bitcoin, Coin as _, Network};
+use electrumx_benches::{BlockDir, ChainArgs, Cost, Meter, Report, floor, identity};
+use electrumx_core::Index as _;
+use electrumx_core::coin::{Bitcoin, Network};
 use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_core::{Index as _, RawBlock};
-use electrumx_storage::{Identity, LmdbStore, Options};
+use electrumx_storage::{LmdbStore, Options};
 
 /// Indexes a generated chain from its block files and prints what it cost.
 #[derive(Parser)]
@@ -93,21 +93,10 @@ fn block_by_block(
 ) -> anyhow::Result<Vec<Cost>> {
     let coin = Bitcoin::new(Network::Regtest);
     let store = Arc::new(LmdbStore::open(db, &identity(coin), Options::default())?);
-    let policy = FlushPolicy::with_budget(budget);
-    let mut processor = Processor::new(coin, Arc::clone(&store), policy)?;
+    let mut processor = Processor::new(coin, Arc::clone(&store), FlushPolicy::with_budget(budget))?;
+    let mut source = blocks.source()?;
     meter.lap("open")?;
-    let mut reader = blocks.blocks()?;
-    let mut pending = 0;
-    for height in 0.. {
-        let Some(block) = reader.next_block()? else { break };
-        pending += block.len();
-        processor.advance(&RawBlock { height, bytes: block.to_vec() })?;
-        if pending > policy.pending_bytes {
-            processor.flush()?;
-            pending = 0;
-        }
-    }
-    processor.flush()?;
+    processor.sync(&mut source, &mut ())?;
     let cost = meter.lap("blocks")?;
     let view = store.view()?;
     anyhow::ensure!(
@@ -117,11 +106,6 @@ fn block_by_block(
         blocks.totals().txs
     );
     Ok(vec![cost])
-}
-
-fn identity(coin: Bitcoin) -> Identity {
-    let chain = coin.chain();
-    Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() }
 }
 
 /// Bytes the folder's files take on disk.
