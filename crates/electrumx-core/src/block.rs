@@ -10,6 +10,12 @@ use crate::merkle;
 /// `OP_RETURN`: outputs that begin with it can never be spent and are not indexed.
 const OP_RETURN: u8 = 0x6a;
 
+/// Tells whether outputs with this script are indexed.
+#[must_use]
+pub fn is_indexed(script: &[u8]) -> bool {
+    script.first() != Some(&OP_RETURN)
+}
+
 /// An indexed output of a parsed transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParsedOutput {
@@ -65,6 +71,17 @@ pub struct ParsedHeader {
     pub prev_hash: BlockHash,
     /// The merkle root it commits to.
     pub merkle_root: [u8; 32],
+}
+
+impl From<HeaderFacts<'_>> for ParsedHeader {
+    fn from(header: HeaderFacts<'_>) -> Self {
+        Self {
+            raw: header.raw.to_vec(),
+            hash: header.hash,
+            prev_hash: header.prev_hash,
+            merkle_root: header.merkle_root,
+        }
+    }
 }
 
 impl ParsedTxs {
@@ -123,12 +140,7 @@ impl ParsedTxs {
 
 impl BlockVisitor for ParsedTxs {
     fn header(&mut self, header: HeaderFacts<'_>) {
-        self.header = Some(ParsedHeader {
-            raw: header.raw.to_vec(),
-            hash: header.hash,
-            prev_hash: header.prev_hash,
-            merkle_root: header.merkle_root,
-        });
+        self.header = Some(header.into());
     }
 
     fn tx_count(&mut self, count: usize) {
@@ -143,7 +155,7 @@ impl BlockVisitor for ParsedTxs {
     fn output(&mut self, vout: u32, value: u64, script: &[u8]) {
         // Invalid values exist only in blocks no node accepts; saturate rather than wrap.
         self.output_value = self.output_value.saturating_add(value);
-        if script.first() != Some(&OP_RETURN) {
+        if is_indexed(script) {
             let hashx = self.key.hashx(&ScriptHash::of_script(script));
             self.outputs.push(ParsedOutput { vout, hashx, value });
         }

@@ -4,13 +4,13 @@ use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::{BlockDelta, OutputNum, OutputRow, TxNum};
 use heed::RwTxn;
 
+use crate::base::Base;
 use crate::chain::Chain;
-use crate::codec::{
-    output_key, part_key, push_output_row, push_varint, script_key, tx_key, txid_key, u32_key,
-};
+use crate::chain_rows;
+use crate::codec::{output_key, part_key, push_output_row, push_varint, script_key, txid_key};
 use crate::failure::Failure;
-use crate::fixed_rows::FixedRows;
-use crate::tables::{COUNTS_A_ROW, MAX_VALUE, POSITIONS_A_ROW, TXIDS_A_ROW, Tables};
+use crate::shared::Shared;
+use crate::tables::{MAX_VALUE, Tables};
 
 /// Buffers that live from batch to batch: no row allocates.
 #[derive(Default, Debug)]
@@ -25,23 +25,13 @@ pub(crate) struct Buffers {
 /// come together (measured: a third of the CPU time of unsorted ones).
 pub(crate) fn append(
     txn: &mut RwTxn<'_>,
-    tables: &Tables,
-    prefix_len: usize,
+    shared: &Shared,
     chain: &Chain,
     blocks: &[BlockDelta],
     buffers: &mut Buffers,
 ) -> Result<(), Failure> {
-    for block in blocks {
-        tables.headers.append(txn, u32_key(block.id.height), &block.header)?;
-    }
-    for block in blocks {
-        tables.blocks.append(txn, u32_key(block.id.height), block.id.hash.as_byte_array())?;
-    }
-    append_counts(txn, tables, chain, blocks)?;
-    append_txids(txn, tables, chain, blocks)?;
-    for block in blocks {
-        append_positions(txn, tables, block, &mut buffers.value)?;
-    }
+    let (tables, origin) = (&shared.tables, shared.origin());
+    chain_rows::append(txn, &tables.chain, origin, chain, blocks, &mut buffers.value)?;
     for (output, row) in blocks.iter().flat_map(|block| &block.outputs) {
         buffers.value.clear();
         push_output_row(&mut buffers.value, row);
@@ -50,59 +40,42 @@ pub(crate) fn append(
     for block in blocks {
         append_inputs(txn, tables, block, &mut buffers.value)?;
     }
-    put_txid_index(txn, tables, prefix_len, blocks, &mut buffers.sorted)?;
+    put_txid_index(txn, tables, shared.meta.prefix_len, blocks, &mut buffers.sorted)?;
     put_scripts(txn, tables, blocks, buffers)?;
-    put_spends(txn, tables, blocks, &mut buffers.sorted)
+    put_spends(txn, tables, blocks, &mut buffers.sorted)?;
+    match &shared.base {
+        Some(base) => put_base_spends(txn, tables, base, blocks),
+        None => Ok(()),
+    }
 }
 
-fn append_counts(
+/// Notes with the scripts of outputs of the base who has spent them: their lists are read without
+/// looking up each output.
+fn put_base_spends(
     txn: &mut RwTxn<'_>,
     tables: &Tables,
-    chain: &Chain,
+    base: &Base,
     blocks: &[BlockDelta],
 ) -> Result<(), Failure> {
-    let mut rows =
-        FixedRows::<{ TxNum::LEN }>::open(txn, tables.counts, COUNTS_A_ROW, chain.len() as u64)?;
-    for block in blocks {
-        let end = TxNum(block.first_tx_num.0 + block.txids.len() as u64);
-        rows.push(txn, &end.to_be_bytes())?;
+    let first = base.end().txs;
+    let spends = blocks.iter().flat_map(|block| &block.spends);
+    let mut spends: Vec<_> = spends.filter(|spend| spend.output.tx_num.0 < first).collect();
+    if spends.is_empty() {
+        return Ok(());
     }
-    rows.finish(txn)
-}
-
-fn append_txids(
-    txn: &mut RwTxn<'_>,
-    tables: &Tables,
-    chain: &Chain,
-    blocks: &[BlockDelta],
-) -> Result<(), Failure> {
-    let mut rows = FixedRows::<32>::open(txn, tables.txids, TXIDS_A_ROW, chain.tx_count())?;
-    for txid in blocks.iter().flat_map(|block| &block.txids) {
-        rows.push(txn, txid.as_byte_array())?;
+    // In the order of the base's pages, then in that of the tip's.
+    spends.sort_unstable();
+    let reader = base.txn()?;
+    let mut rows = Vec::with_capacity(spends.len());
+    for spend in spends {
+        let row = base.utxo(&reader, spend.output)?.ok_or_else(|| {
+            base.tables.utxos.corrupt(format!("{:?}, which is spent, is not there", spend.output))
+        })?;
+        rows.push((script_key(&row.hashx, spend.output), spend.by));
     }
-    rows.finish(txn)
-}
-
-/// Sizes in rows of up to [`POSITIONS_A_ROW`]; a row ends where a transaction does not begin at its
-/// predecessor's end, because an offset is stored only for the first of a row.
-fn append_positions(
-    txn: &mut RwTxn<'_>,
-    tables: &Tables,
-    block: &BlockDelta,
-    value: &mut Vec<u8>,
-) -> Result<(), Failure> {
-    let mut number = block.first_tx_num.0;
-    let runs = block
-        .positions
-        .chunk_by(|one, two| u64::from(one.offset) + u64::from(one.size) == u64::from(two.offset));
-    for row in runs.flat_map(|run| run.chunks(POSITIONS_A_ROW)) {
-        value.clear();
-        push_varint(value, row[0].offset.into());
-        for position in row {
-            push_varint(value, position.size.into());
-        }
-        tables.positions.append(txn, tx_key(number), value)?;
-        number += row.len() as u64;
+    rows.sort_unstable_by_key(|row| row.0);
+    for (key, by) in rows {
+        tables.scripts.put(txn, key, &by.to_be_bytes())?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use electrumx_core::{HashX, OutputNum, OutputRow, TxNum};
 mod tests;
 
 /// A key on the stack.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     bytes: [u8; Self::MAX],
     len: usize,
@@ -42,6 +42,26 @@ impl Key {
         }
     }
 }
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Key {}
 
 impl std::ops::Deref for Key {
     type Target = [u8];

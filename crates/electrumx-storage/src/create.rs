@@ -1,41 +1,61 @@
-//! Creating a database.
+//! Creating a tip tier.
 //!
 //! It is made under another name and renamed when it is complete, so that a `tip.mdb` is never half a
 //! database, whatever happens.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use heed::CommitOrAbort;
 
-use crate::directory::{install_new_file, new_file, tip_file};
+use crate::directory::{install, new_file, remove, tip_file};
+use crate::env::Env;
 use crate::identity::Identity;
-use crate::meta::{CreateError, Meta};
+use crate::meta::Meta;
 use crate::open::{all, engine_error, open_env};
 use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::room::{clarify, says_no_room};
 use crate::tables::Tables;
 
-/// Creates all tables and `meta`.
+/// Creates an empty tip tier and makes it the directory's.
 pub(crate) fn create(dir: &Path, identity: &Identity, options: &Options) -> Result<(), OpenError> {
-    let access = |action| {
-        move |source| match source {
-            source if says_no_room(&source) => OpenError::Full { dir: dir.into() },
-            source => OpenError::Access { action, path: tip_file(dir), source },
-        }
-    };
-    let path = new_file(dir).map_err(access("create"))?;
+    let meta = Meta::draw(options).map_err(|error| OpenError::Random(Box::new(error)))?;
+    let (env, _, path) = create_new(dir, identity, options, &meta)?;
+    env.prepare_for_closing().wait();
+    let access = access(dir);
+    install(dir, &path).map_err(&access)?;
+    remove(&slots_of(&path)).map_err(access)
+}
+
+/// Creates an empty tip tier under a new name, open and with all tables.
+pub(crate) fn create_new(
+    dir: &Path,
+    identity: &Identity,
+    options: &Options,
+    meta: &Meta,
+) -> Result<(Env, Tables, PathBuf), OpenError> {
+    let path = new_file(dir).map_err(access(dir))?;
     let env = open_env(dir, &path, options)?;
     let txn = env.write_txn().map_err(|error| engine_error(dir, "create", error))?;
     let created = env.create_databases_and_commit(txn, |opener, txn| {
         let handles = all(Tables::NAMES.map(|name| opener.create_database(txn, Some(name))))?;
-        Meta::create(txn, handles[0], identity, options)?;
-        Ok::<_, CreateError>(CommitOrAbort::<_, ()>::Commit(handles))
+        meta.write(txn, handles[0], identity)?;
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(handles))
     });
-    created.map_err(|error| match error {
-        CreateError::Random(error) => OpenError::Random(Box::new(error)),
-        CreateError::Engine(error) => engine_error(dir, "create", clarify(error, &path)),
-    })?;
-    env.prepare_for_closing().wait();
-    install_new_file(dir).map_err(access("create"))
+    let handles = created.map_err(|error| engine_error(dir, "create", clarify(error, &path)))?;
+    Ok((env, Tables::new(handles.unwrap_commit()), path))
+}
+
+/// Returns the path of the reader slots of an LMDB file.
+pub(crate) fn slots_of(path: &Path) -> PathBuf {
+    let mut slots = path.as_os_str().to_owned();
+    slots.push("-lock");
+    slots.into()
+}
+
+fn access(dir: &Path) -> impl Fn(std::io::Error) -> OpenError {
+    move |source| match source {
+        source if says_no_room(&source) => OpenError::Full { dir: dir.into() },
+        source => OpenError::Access { action: "create", path: tip_file(dir), source },
+    }
 }

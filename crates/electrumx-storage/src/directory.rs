@@ -3,13 +3,18 @@
 //! | file | content |
 //! |---|---|
 //! | `LOCK` | held by the process that has the store open; its id as text |
-//! | `tip.mdb` | the tables |
+//! | `tip.mdb` | the tables of the tip tier; names the base |
+//! | `base-HEIGHT.mdb` | the tables of the base |
 //! | `tip.mdb-lock` | reader slots, kept by LMDB; no data |
-//! | `new.mdb`, `new.mdb-lock` | a `tip.mdb` that is being created; left over if that was interrupted |
+//! | `new-HEIGHT.mdb`, `new-HEIGHT.mdb-lock` | a `tip.mdb` that is being created; left over if that was interrupted |
+//! | `build/` | a base that is being built |
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use electrumx_core::Height;
 
 use crate::dir_lock::LOCK_FILE;
 use crate::open_error::OpenError;
@@ -17,8 +22,21 @@ use crate::open_error::OpenError;
 /// The file of the tip tier.
 const TIP_FILE: &str = "tip.mdb";
 
-/// Its name while it is being created.
-const NEW_FILE: &str = "new.mdb";
+/// How a tip tier is called while it is being created: `new-N.mdb`, with a number of its own for each in
+/// a process, since LMDB files that are open must differ in path.
+const NEW: &str = "new-";
+
+/// How bases are called: `base-HEIGHT.mdb`.
+const BASE: &str = "base-";
+
+/// Where bases are built.
+const BUILD: &str = "build";
+
+/// The base in that folder.
+pub(crate) const BUILT_FILE: &str = "base.mdb";
+
+/// How LMDB files end.
+const MDB: &str = ".mdb";
 
 /// What LMDB appends to a file's name for the reader slots.
 const SLOTS: &str = "-lock";
@@ -32,6 +50,25 @@ pub(crate) fn tip_file(dir: &Path) -> PathBuf {
     dir.join(TIP_FILE)
 }
 
+/// Returns the path of a base.
+pub(crate) fn base_file(dir: &Path, height: Height) -> PathBuf {
+    dir.join(format!("{BASE}{height}{MDB}"))
+}
+
+/// Returns the folder where bases are built.
+pub(crate) fn build_dir(dir: &Path) -> PathBuf {
+    dir.join(BUILD)
+}
+
+/// Tells whether a file is the store's own leftover.
+fn is_leftover(name: &str) -> bool {
+    let name = name.strip_suffix(SLOTS).unwrap_or(name);
+    name == TIP_FILE
+        || name
+            .strip_suffix(MDB)
+            .is_some_and(|stem| stem.starts_with(NEW) || stem.starts_with(BASE))
+}
+
 /// Creates the directory unless it exists, and refuses one that holds something else.
 pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
     let access = |action| move |source| OpenError::Access { action, path: dir.into(), source };
@@ -42,10 +79,8 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
         if name == TIP_FILE {
             return Ok(());
         }
-        let own = [NEW_FILE, TIP_FILE].into_iter().any(|file| {
-            name.to_str().and_then(|name| name.strip_prefix(file)).is_some_and(|end| end == SLOTS)
-        });
-        if !own && ![NEW_FILE, LOCK_FILE].iter().chain(NEIGHBOURS).any(|known| name == *known) {
+        let own = name.to_str().is_some_and(is_leftover);
+        if !own && ![LOCK_FILE, BUILD].iter().chain(NEIGHBOURS).any(|known| name == *known) {
             foreign.get_or_insert(name);
         }
     }
@@ -58,6 +93,25 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Removes what interrupted switches have left: new tip tiers, and bases that no tip tier names. A base
+/// that was complete but not yet named goes back to the build folder, where the next build finds it.
+pub(crate) fn clean(dir: &Path, base: Option<Height>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str().filter(|name| is_leftover(name)) else { continue };
+        let height = name.strip_prefix(BASE).and_then(|rest| rest.strip_suffix(MDB));
+        match height.map(str::parse) {
+            Some(Ok(height)) if Some(height) == base => {}
+            Some(Ok(_)) if base.is_none() && build_dir(dir).is_dir() => {
+                fs::rename(dir.join(name), build_dir(dir).join(BUILT_FILE))?;
+            }
+            None if name.starts_with(TIP_FILE) => {}
+            _ => fs::remove_file(dir.join(name))?,
+        }
+    }
+    Ok(())
+}
+
 /// The index names what its users asked for, and holds the secret: it is the owner's business only.
 fn create(dir: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -67,22 +121,24 @@ fn create(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Returns the path for a new file, of which nothing is left from earlier attempts.
+/// Returns the path for a new tip tier, of which nothing is left from earlier attempts.
 pub(crate) fn new_file(dir: &Path) -> io::Result<PathBuf> {
-    remove(dir, NEW_FILE)?;
-    remove(dir, &format!("{NEW_FILE}{SLOTS}"))?;
-    Ok(dir.join(NEW_FILE))
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{NEW}{}{MDB}", COUNT.fetch_add(1, Ordering::Relaxed));
+    remove(&dir.join(&name))?;
+    remove(&dir.join(format!("{name}{SLOTS}")))?;
+    Ok(dir.join(name))
 }
 
-/// Makes the new file the tip tier, durably.
-pub(crate) fn install_new_file(dir: &Path) -> io::Result<()> {
-    fs::rename(dir.join(NEW_FILE), dir.join(TIP_FILE))?;
-    remove(dir, &format!("{NEW_FILE}{SLOTS}"))?;
+/// Makes a new file the tip tier, durably: the commit point of whatever led to it.
+pub(crate) fn install(dir: &Path, new: &Path) -> io::Result<()> {
+    fs::rename(new, dir.join(TIP_FILE))?;
     File::open(dir)?.sync_all()
 }
 
-fn remove(dir: &Path, name: &str) -> io::Result<()> {
-    match fs::remove_file(dir.join(name)) {
+/// Removes a file unless it is gone already.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

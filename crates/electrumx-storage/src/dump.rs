@@ -47,10 +47,18 @@ impl LmdbStore {
     }
 
     fn each_row(&self, mut visit: impl FnMut(&'static str, Row<'_>)) -> Result<(), StoreError> {
-        let view = LmdbView::open(&self.shared)?;
-        for table in self.shared.tables.all() {
+        let shared = self.shared();
+        let view = LmdbView::open(&shared)?;
+        for table in shared.tables.all() {
             for row in table.iter(view.txn())? {
                 visit(table.name, row.map_err(backend("read"))?);
+            }
+        }
+        if let Some((base, txn)) = view.base_tier() {
+            for table in base.tables.all() {
+                for row in table.iter(txn)? {
+                    visit(table.name, row.map_err(backend("read"))?);
+                }
             }
         }
         Ok(())

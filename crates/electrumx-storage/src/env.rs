@@ -27,6 +27,24 @@ pub(crate) fn open(path: &Path, map_bytes: usize, max_readers: u32) -> heed::Res
     }
 }
 
+/// Opens a file that nobody writes any more: no locks, no reader slots.
+#[expect(unsafe_code, reason = "heed opens memory maps; see the SAFETY comment")]
+pub(crate) fn open_immutable(path: &Path) -> heed::Result<Env> {
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.max_dbs(MAX_TABLES);
+    // SAFETY: as above. Without locks LMDB does not know of readers, which matters only to writers, and
+    // a base has none: it is complete before it gets its name.
+    unsafe {
+        options.flags(
+            EnvFlags::NO_SUB_DIR
+                | EnvFlags::NO_READ_AHEAD
+                | EnvFlags::READ_ONLY
+                | EnvFlags::NO_LOCK,
+        );
+        options.open(path)
+    }
+}
+
 /// Maps the file anew with another size.
 ///
 /// The caller must make sure that no transaction is open in this process.

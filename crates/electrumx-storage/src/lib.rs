@@ -1,7 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 mod append;
+mod base;
+mod build;
+mod bulk;
 mod chain;
+mod chain_rows;
 mod codec;
 mod create;
 mod dir_lock;
@@ -11,6 +15,7 @@ mod env;
 mod failure;
 mod fixed_rows;
 mod identity;
+mod install;
 mod malformed;
 mod meta;
 mod open;
@@ -26,10 +31,11 @@ mod tables;
 mod unwind;
 mod view;
 
+pub use bulk::{BulkOptions, FirstSync, first_sync};
 #[doc(hidden)]
 pub use dump::TableDump;
 pub use identity::Identity;
 pub use open_error::OpenError;
 pub use options::Options;
-pub use stats::TableStats;
+pub use stats::{TableStats, Tier};
 pub use store::LmdbStore;

@@ -2,27 +2,24 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use electrumx_core::{BlockId, StoreError, TxNum};
+use electrumx_core::{BlockId, StoreError};
 use heed::types::Bytes;
-use heed::{AnyTls, CommitOrAbort, Database, MdbError, RoTxn};
+use heed::{CommitOrAbort, Database, MdbError};
 
-use crate::chain::Chain;
-use crate::codec::{take_tx_num, u32_key};
+use crate::base::Base;
 use crate::create::create;
 use crate::dir_lock::DirLock;
-use crate::directory::{self, tip_file};
+use crate::directory::{self, base_file, tip_file};
 use crate::env::{self, Env};
-use crate::fixed_rows::place;
 use crate::identity::Identity;
 use crate::meta::Meta;
 use crate::open_error::OpenError;
 use crate::options::Options;
-use crate::published::Published;
-use crate::read;
 use crate::room::is_no_room;
 use crate::shared::Shared;
-use crate::tables::{COUNTS_A_ROW, TXIDS_A_ROW, Tables};
+use crate::tables::Tables;
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +38,7 @@ pub(crate) fn open(
     options: &Options,
 ) -> Result<Shared, OpenError> {
     directory::prepare(dir)?;
-    let lock = DirLock::acquire(dir)?;
+    let lock = Arc::new(DirLock::acquire(dir)?);
     let path = tip_file(dir);
     if !path.exists() {
         create(dir, identity, options)?;
@@ -64,12 +61,21 @@ pub(crate) fn open(
     let meta = Meta::check(&txn, meta, dir, identity)?;
     drop(txn);
     let tables = open_tables(&env, dir)?;
-    let txn = env.read_txn().map_err(engine("read"))?;
-    let chain = load_chain(&txn, &tables).map_err(|error| store_error(dir, error))?;
-    let published = Published::new(txn.id(), chain);
-    drop(txn);
-    let (dir, patience) = (dir.into(), options.patience);
-    Ok(Shared { env, tables, meta, published, dir, patience, lock })
+    let base = meta.base.map(|base| open_base(dir, &meta, base)).transpose()?;
+    directory::clean(dir, meta.base.map(|base| base.height))
+        .map_err(|source| OpenError::Access { action: "tidy", path: dir.into(), source })?;
+    let opened = Shared::new(env, tables, meta, base, dir, options.patience, lock);
+    opened.map_err(|error| store_error(dir, error))
+}
+
+/// Opens the base that a tip tier names.
+fn open_base(dir: &Path, meta: &Meta, tip: BlockId) -> Result<Arc<Base>, OpenError> {
+    let path = base_file(dir, tip.height);
+    if !path.is_file() {
+        let what = format!("its base, {}, is missing", path.display());
+        return Err(OpenError::Damaged { dir: dir.into(), what });
+    }
+    Base::open(&path, meta, tip).map_err(|error| store_error(dir, error))
 }
 
 pub(crate) fn open_env(dir: &Path, path: &Path, options: &Options) -> Result<Env, OpenError> {
@@ -112,45 +118,6 @@ pub(crate) fn all<T, E, const N: usize>(results: [Result<T, E>; N]) -> Result<[T
         Some(error) => Err(error),
         None => Ok(values.map(|value| value.expect("no result is an error"))),
     }
-}
-
-/// Reads the cumulative counts, and checks that the tables end at the same block.
-fn load_chain(txn: &RoTxn<'_, AnyTls>, tables: &Tables) -> Result<Chain, StoreError> {
-    let mut ends: Vec<u64> = Vec::new();
-    let table = tables.counts;
-    for (index, row) in (0..).zip(table.range(txn, &u32_key(0), &u32_key(u32::MAX))?) {
-        let (key, mut bytes) = row?;
-        if *key != *u32_key(index) || !ends.len().is_multiple_of(COUNTS_A_ROW) {
-            return Err(table.corrupt(format!("row {key:02x?} is out of place")));
-        }
-        while !bytes.is_empty() {
-            let end = take_tx_num(&mut bytes).map(|TxNum(end)| end);
-            let end = end.filter(|end| ends.last().is_none_or(|last| last <= end));
-            ends.push(end.ok_or_else(|| table.corrupt(format!("row {key:02x?}")))?);
-        }
-    }
-    let last =
-        u32::try_from(ends.len()).map_err(|_| table.corrupt("too many blocks"))?.checked_sub(1);
-    for table in [tables.blocks, tables.headers] {
-        let found = table.last(txn)?.map(|(key, _)| key);
-        if found != last.map(u32_key).as_deref() {
-            return Err(table.corrupt(format!("it ends at {found:02x?}, counts at {last:?}")));
-        }
-    }
-    let count = ends.last().copied().unwrap_or(0);
-    let (row, place) = place(tables.txids, TXIDS_A_ROW, count)?;
-    let want = match place {
-        0 => row.checked_sub(1).map(|row| (row, TXIDS_A_ROW * 32)),
-        place => Some((row, place * 32)),
-    };
-    let found = tables.txids.last(txn)?.map(|(key, value)| (key, value.len()));
-    if found != want.map(|(row, len)| (u32_key(row), len)).as_ref().map(|(key, len)| (&**key, *len))
-    {
-        return Err(tables.txids.corrupt(format!("it does not end at {count} transactions")));
-    }
-    let Some(height) = last else { return Ok(Chain::default()) };
-    let tip = BlockId { height, hash: read::block_hash(txn, tables, height)? };
-    Ok(Chain::default().extended(ends, tip))
 }
 
 pub(crate) fn engine_error(dir: &Path, action: &'static str, error: heed::Error) -> OpenError {

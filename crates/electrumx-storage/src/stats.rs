@@ -3,15 +3,28 @@
 use std::fs;
 
 use electrumx_core::StoreError;
+use heed::{AnyTls, RoTxn};
 
 use crate::directory::tip_file;
 use crate::failure::backend;
 use crate::store::LmdbStore;
+use crate::tables::Table;
 use crate::view::LmdbView;
+
+/// A part of the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tier {
+    /// The immutable part.
+    Base,
+    /// What is above it.
+    Tip,
+}
 
 /// Size of one table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TableStats {
+    /// Where the table is.
+    pub tier: Tier,
     /// Name of the table.
     pub name: &'static str,
     /// Its rows.
@@ -21,15 +34,23 @@ pub struct TableStats {
 }
 
 impl LmdbStore {
-    /// Returns the length of the database file in bytes.
+    /// Returns the length of the database files in bytes.
     ///
-    /// The file never shrinks; pages that are free are used again.
+    /// The tip tier's file shrinks only when it is folded into a base; pages that are free are used
+    /// again.
     ///
     /// # Errors
-    /// When the file cannot be seen.
+    /// When a file cannot be seen.
     pub fn disk_bytes(&self) -> Result<u64, StoreError> {
-        let found = fs::metadata(tip_file(&self.shared.dir));
-        Ok(found.map_err(|error| backend("see the size of the database")(error.into()))?.len())
+        let shared = self.shared();
+        let base = shared.base.as_ref().map(|base| base.path.clone());
+        let mut bytes = 0;
+        for path in [Some(tip_file(&shared.dir)), base].into_iter().flatten() {
+            let found = fs::metadata(path);
+            let found = found.map_err(|error| backend("see the size of a file")(error.into()))?;
+            bytes += found.len();
+        }
+        Ok(bytes)
     }
 
     /// Returns the sizes of the tables.
@@ -37,12 +58,22 @@ impl LmdbStore {
     /// # Errors
     /// When the storage engine fails.
     pub fn stats(&self) -> Result<Vec<TableStats>, StoreError> {
-        let view = LmdbView::open(&self.shared)?;
-        let stats = self.shared.tables.all().map(|table| {
-            let stat = table.db.stat(view.txn()).map_err(backend("read"))?;
+        let shared = self.shared();
+        let view = LmdbView::open(&shared)?;
+        let of = |tier, table: Table, txn: &RoTxn<'_, AnyTls>| {
+            let stat = table.db.stat(txn).map_err(backend("read"))?;
             let (entries, bytes) = (stat.entries, stat.non_free_page_size());
-            Ok(TableStats { name: table.name, entries, bytes })
-        });
-        stats.into_iter().collect()
+            Ok(TableStats { tier, name: table.name, entries, bytes })
+        };
+        let mut stats = Vec::new();
+        if let Some((base, txn)) = view.base_tier() {
+            for table in base.tables.all() {
+                stats.push(of(Tier::Base, table, txn)?);
+            }
+        }
+        for table in shared.tables.all() {
+            stats.push(of(Tier::Tip, table, view.txn())?);
+        }
+        Ok(stats)
     }
 }

@@ -47,20 +47,45 @@ pub(crate) struct Table {
     pub(crate) db: Handle,
 }
 
-/// All tables; each is named after its field.
+/// The tables that both tiers have: what numbers mean. All grow at their end only.
+///
+/// A tier's rows are counted from its own first block and transaction: its [`Origin`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tables {
-    pub(crate) meta: Table,
+pub(crate) struct ChainTables {
     pub(crate) headers: Table,
     pub(crate) blocks: Table,
     pub(crate) counts: Table,
     pub(crate) txids: Table,
     pub(crate) positions: Table,
+}
+
+/// Where a tier begins: the number of blocks and transactions before it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Origin {
+    pub(crate) blocks: u32,
+    pub(crate) txs: u64,
+}
+
+/// All tables of the tip tier; each is named after its field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tables {
+    pub(crate) meta: Table,
+    pub(crate) chain: ChainTables,
     pub(crate) txid_index: Table,
     pub(crate) scripts: Table,
     pub(crate) outputs: Table,
     pub(crate) spends: Table,
     pub(crate) inputs: Table,
+}
+
+impl ChainTables {
+    pub(crate) fn new([headers, blocks, counts, txids, positions]: [Table; 5]) -> Self {
+        Self { headers, blocks, counts, txids, positions }
+    }
+
+    pub(crate) fn all(&self) -> [Table; 5] {
+        [self.headers, self.blocks, self.counts, self.txids, self.positions]
+    }
 }
 
 impl Tables {
@@ -81,54 +106,24 @@ impl Tables {
 
     /// Makes the tables of handles in the order of [`NAMES`](Self::NAMES).
     pub(crate) fn new(handles: [Handle; 11]) -> Self {
-        let mut index = 0;
-        let [
-            meta,
-            headers,
-            blocks,
-            counts,
-            txids,
-            positions,
-            txid_index,
-            scripts,
-            outputs,
-            spends,
-            inputs,
-        ] = handles.map(|db| {
-            index += 1;
-            Table { name: Self::NAMES[index - 1], db }
-        });
-        Self {
-            meta,
-            headers,
-            blocks,
-            counts,
-            txids,
-            positions,
-            txid_index,
-            scripts,
-            outputs,
-            spends,
-            inputs,
-        }
+        let [meta, a, b, c, d, e, txid_index, scripts, outputs, spends, inputs] =
+            named(Self::NAMES, handles);
+        let chain = ChainTables::new([a, b, c, d, e]);
+        Self { meta, chain, txid_index, scripts, outputs, spends, inputs }
     }
 
     /// Returns the tables in the order of [`NAMES`](Self::NAMES).
     pub(crate) fn all(&self) -> [Table; 11] {
-        [
-            self.meta,
-            self.headers,
-            self.blocks,
-            self.counts,
-            self.txids,
-            self.positions,
-            self.txid_index,
-            self.scripts,
-            self.outputs,
-            self.spends,
-            self.inputs,
-        ]
+        let [a, b, c, d, e] = self.chain.all();
+        let Self { meta, txid_index, scripts, outputs, spends, inputs, .. } = *self;
+        [meta, a, b, c, d, e, txid_index, scripts, outputs, spends, inputs]
     }
+}
+
+/// Joins handles with the names they were opened by.
+pub(crate) fn named<const N: usize>(names: [&'static str; N], handles: [Handle; N]) -> [Table; N] {
+    let mut names = names.into_iter();
+    handles.map(|db| Table { name: names.next().unwrap_or_default(), db })
 }
 
 /// A row as stored.

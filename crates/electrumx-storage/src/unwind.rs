@@ -1,42 +1,46 @@
-//! Removing blocks: truncation, guided by `inputs`.
+//! Removing blocks of the tip tier: truncation, guided by `inputs`.
 
 use electrumx_core::bitcoin::hashes::Hash as _;
-use electrumx_core::{BlockId, OutputNum, StoreError, TxNum};
+use electrumx_core::{BlockId, OutputNum, StoreError};
 use heed::{AnyTls, RoTxn, RwTxn};
 
 use crate::chain::Chain;
-use crate::codec::{Key, output_key, part_key, script_key, tx_key, txid_key, u32_key};
+use crate::chain_rows;
+use crate::codec::{Key, output_key, part_key, script_key, tx_key, txid_key};
 use crate::failure::Failure;
-use crate::fixed_rows::FixedRows;
-use crate::read::{block_hash, inputs, outputs, txids};
-use crate::tables::{COUNTS_A_ROW, TXIDS_A_ROW, Table, Tables};
+use crate::read::{inputs, outputs};
+use crate::shared::Shared;
+use crate::tables::{Table, Tables};
 
-/// Returns the tip of the chain cut to `len` blocks.
+/// Returns the tip of the chain cut to `len` blocks, which the tip tier has or follows.
 pub(crate) fn tip_at(
     txn: &RoTxn<'_, AnyTls>,
-    tables: &Tables,
+    shared: &Shared,
     len: u32,
 ) -> Result<Option<BlockId>, StoreError> {
     let Some(height) = len.checked_sub(1) else { return Ok(None) };
-    Ok(Some(BlockId { height, hash: block_hash(txn, tables, height)? }))
+    match &shared.base {
+        Some(base) if base.tip.height == height => Ok(Some(base.tip)),
+        _ => {
+            let hash = chain_rows::block_hash(txn, &shared.tables.chain, height)?;
+            Ok(Some(BlockId { height, hash }))
+        }
+    }
 }
 
-/// Removes all rows of the blocks from height `len` on, which is below the chain's end.
+/// Removes all rows of the blocks from height `len` on, which is below the chain's end and not below the
+/// base's.
 pub(crate) fn unwind(
     txn: &mut RwTxn<'_>,
-    tables: &Tables,
-    prefix_len: usize,
+    shared: &Shared,
     chain: &Chain,
     len: u32,
 ) -> Result<(), Failure> {
-    if len == 0 {
-        // The same result without reading what is removed.
-        for table in tables.all().iter().filter(|table| table.name != tables.meta.name) {
-            table.db.clear(txn)?;
-        }
-        return Ok(());
+    let (tables, origin) = (&shared.tables, shared.origin());
+    if len == origin.blocks {
+        return clear(txn, tables);
     }
-    let corrupt = || tables.counts.corrupt("fewer blocks than the tip says");
+    let corrupt = || tables.chain.counts.corrupt("fewer blocks than the tip says");
     let first_tx = chain.txs_below(len as usize).ok_or_else(corrupt)?;
     let numbers = first_tx..chain.tx_count();
 
@@ -45,24 +49,40 @@ pub(crate) fn unwind(
     let spends = spent.iter().map(|output| output_key(*output));
     remove_sorted(txn, tables.spends, spends)?;
 
-    let mut paid = outputs(txn, tables, numbers.clone())?;
-    paid.sort_unstable_by_key(|(output, row)| (row.hashx, *output));
-    let scripts = paid.iter().map(|(output, row)| script_key(&row.hashx, *output));
-    remove_sorted(txn, tables.scripts, scripts)?;
+    let paid = outputs(txn, tables, numbers.clone())?;
+    let mut scripts: Vec<_> =
+        paid.iter().map(|(output, row)| script_key(&row.hashx, *output)).collect();
+    if let Some(base) = &shared.base {
+        let reader = base.txn()?;
+        for output in spent.iter().filter(|output| output.tx_num.0 < origin.txs) {
+            let row = base.utxo(&reader, *output)?;
+            let row = row.ok_or_else(|| base.tables.utxos.corrupt(format!("no {output:?}")))?;
+            scripts.push(script_key(&row.hashx, *output));
+        }
+    }
+    scripts.sort_unstable();
+    remove_sorted(txn, tables.scripts, scripts.into_iter())?;
 
-    let mut named: Vec<_> = txids(txn, tables, numbers.clone())?.into_iter().zip(numbers).collect();
+    let mut txids = Vec::new();
+    chain_rows::txids(txn, &tables.chain, origin, numbers.clone(), &mut txids)?;
+    let mut named: Vec<_> = txids.into_iter().zip(numbers).collect();
     named.sort_unstable_by_key(|(txid, number)| (txid.to_byte_array(), *number));
+    let prefix_len = shared.meta.prefix_len;
     let prefixes =
         named.iter().map(|(txid, number)| txid_key(&txid.as_byte_array()[..prefix_len], *number));
     remove_sorted(txn, tables.txid_index, prefixes)?;
 
-    tables.headers.truncate(txn, u32_key(len))?;
-    tables.blocks.truncate(txn, u32_key(len))?;
-    FixedRows::<{ TxNum::LEN }>::truncate(txn, tables.counts, COUNTS_A_ROW, len.into())?;
-    FixedRows::<32>::truncate(txn, tables.txids, TXIDS_A_ROW, first_tx)?;
-    tables.positions.truncate(txn, tx_key(first_tx))?;
+    chain_rows::truncate(txn, &tables.chain, origin, len, first_tx)?;
     tables.outputs.truncate(txn, tx_key(first_tx))?;
     tables.inputs.truncate(txn, part_key(len, 0))?;
+    Ok(())
+}
+
+/// Removes all blocks: the same result without reading what is removed.
+fn clear(txn: &mut RwTxn<'_>, tables: &Tables) -> Result<(), Failure> {
+    for table in tables.all().iter().filter(|table| table.name != tables.meta.name) {
+        table.db.clear(txn)?;
+    }
     Ok(())
 }
 

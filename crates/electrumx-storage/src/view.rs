@@ -1,4 +1,7 @@
 //! A snapshot of the index.
+//!
+//! The tip tier's numbers go on where the base's end, so a number says which of the two to ask, and a
+//! script's list is the base's followed by the tip's.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,11 +13,14 @@ use electrumx_core::{
 };
 use heed::{RoTxn, WithoutTls};
 
+use crate::base::{Base, BaseTxn, script_entries};
 use crate::chain::Chain;
-use crate::codec::{self, output_key, part_key, script_key, tx_key, txid_key, u32_key};
+use crate::chain_rows::{self, TxidReader};
+use crate::codec::{self, output_key, part_key, script_key, txid_key};
 use crate::read;
 use crate::shared::Shared;
 
+mod delta;
 #[cfg(test)]
 mod tests;
 
@@ -22,18 +28,36 @@ mod tests;
 pub(crate) struct LmdbView {
     /// Taken only by `drop`, which must end the transaction before it counts the view out.
     txn: Option<RoTxn<'static, WithoutTls>>,
+    base: Option<(Arc<Base>, BaseTxn)>,
     chain: Arc<Chain>,
     shared: Arc<Shared>,
 }
 
 impl LmdbView {
     pub(crate) fn open(shared: &Arc<Shared>) -> Result<Self, StoreError> {
+        let base = shared.base.as_ref().map(|base| Ok((Arc::clone(base), base.txn()?)));
+        let base = base.transpose()?;
         let (txn, chain) = shared.published.enter(&shared.env)?;
-        Ok(Self { txn: Some(txn), chain, shared: Arc::clone(shared) })
+        Ok(Self { txn: Some(txn), base, chain, shared: Arc::clone(shared) })
     }
 
     pub(crate) fn txn(&self) -> &RoTxn<'static, WithoutTls> {
         self.txn.as_ref().expect("only drop takes it")
+    }
+
+    /// Returns the base, if there is one.
+    pub(crate) fn base_tier(&self) -> Option<(&Base, &BaseTxn)> {
+        self.base.as_ref().map(|(base, txn)| (&**base, txn))
+    }
+
+    /// Returns the base if a transaction is in it.
+    fn base_of_tx(&self, number: u64) -> Option<(&Base, &BaseTxn)> {
+        self.base_tier().filter(|(base, _)| number < base.chain.tx_count())
+    }
+
+    /// Returns the base if a block is in it.
+    fn base_of_block(&self, height: Height) -> Option<(&Base, &BaseTxn)> {
+        self.base_tier().filter(|(base, _)| height <= base.tip.height)
     }
 
     fn clamped(&self, numbers: &Range<u64>) -> Range<u64> {
@@ -48,14 +72,37 @@ impl LmdbView {
     fn has_block(&self, height: Height) -> bool {
         (height as usize) < self.chain.len()
     }
-}
 
-impl LmdbView {
+    /// Returns who has spent an output, if that was in the tip tier.
     fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
         let table = self.shared.tables.spends;
         let row = table.get(self.txn(), &output_key(output))?;
         let decode = |row| codec::tx_num(row).ok_or_else(|| table.corrupt(format!("{output:?}")));
         row.map(decode).transpose()
+    }
+
+    /// Adds a script's outputs in the base, as the base has them.
+    fn base_outputs(
+        &self,
+        hashx: &HashX,
+        limit: usize,
+        found: &mut Vec<ScriptOutput>,
+    ) -> Result<(), StoreError> {
+        let Some((base, txn)) = self.base_tier() else { return Ok(()) };
+        let end = script_key(hashx, OutputNum { tx_num: TxNum(base.chain.tx_count()), vout: 0 });
+        let mut entries = script_entries(&base.tables, txn, hashx, &end)?;
+        while let Some(entry) = entries.next()? {
+            if entry.hashx > *hashx {
+                break;
+            }
+            if entry.hashx == *hashx {
+                if found.len() == limit {
+                    return Err(StoreError::TooMany { limit });
+                }
+                found.push(ScriptOutput { output: entry.output, state: entry.state });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -75,11 +122,19 @@ impl ChainView for LmdbView {
         self.chain.tx_count()
     }
 
+    fn base(&self) -> Option<BlockId> {
+        self.base_tier().map(|(base, _)| base.tip)
+    }
+
     fn block_hash(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
         if !self.has_block(height) {
             return Ok(None);
         }
-        read::block_hash(self.txn(), &self.shared.tables, height).map(Some)
+        let hash = match self.base_of_block(height) {
+            Some((base, txn)) => chain_rows::block_hash(txn, &base.tables.chain, height),
+            None => chain_rows::block_hash(self.txn(), &self.shared.tables.chain, height),
+        };
+        hash.map(Some)
     }
 
     fn headers(
@@ -89,23 +144,18 @@ impl ChainView for LmdbView {
         out: &mut Vec<u8>,
         lengths: &mut Vec<u32>,
     ) -> Result<u32, StoreError> {
-        let table = self.shared.tables.headers;
         let blocks = self.chain.tip().map_or(0, |tip| tip.height.saturating_add(1));
+        let start = start.min(blocks);
         let end = start.saturating_add(count).min(blocks);
-        let rows = table.range(self.txn(), &u32_key(start), &u32_key(end))?;
-        let mut height = start;
-        for row in rows {
-            let (key, header) = row?;
-            let length = u32::try_from(header.len()).ok();
-            let length = length.filter(|_| *key == *u32_key(height));
-            lengths.push(length.ok_or_else(|| table.corrupt(format!("row {key:02x?}")))?);
-            out.extend_from_slice(header);
-            height += 1;
+        let mut tip_start = start;
+        if let Some((base, txn)) = self.base_of_block(start) {
+            let base_end = end.min(base.tip.height.saturating_add(1));
+            chain_rows::headers(txn, &base.tables.chain, start..base_end, out, lengths)?;
+            tip_start = base_end;
         }
-        if height < end {
-            return Err(table.corrupt(format!("no header {height}")));
-        }
-        Ok(height - start)
+        let tables = &self.shared.tables.chain;
+        chain_rows::headers(self.txn(), tables, tip_start..end, out, lengths)?;
+        Ok(end - start)
     }
 
     fn block_txs(&self, height: Height) -> Range<u64> {
@@ -120,79 +170,105 @@ impl ChainView for LmdbView {
         if !self.has(tx_num) {
             return Ok(None);
         }
-        read::txid(self.txn(), &self.shared.tables, tx_num.0).map(Some)
+        Ok(self.txids_of(&[tx_num])?.pop())
     }
 
     fn txids(&self, numbers: Range<u64>) -> Result<Vec<Txid>, StoreError> {
-        read::txids(self.txn(), &self.shared.tables, self.clamped(&numbers))
+        let numbers = self.clamped(&numbers);
+        let count = usize::try_from(numbers.end.saturating_sub(numbers.start)).unwrap_or(0);
+        let mut found = Vec::with_capacity(count);
+        let mut tip_start = numbers.start;
+        if let Some((base, txn)) = self.base_of_tx(numbers.start) {
+            tip_start = numbers.end.min(base.end().txs);
+            let (tables, origin) = (&base.tables.chain, Default::default());
+            chain_rows::txids(txn, tables, origin, numbers.start..tip_start, &mut found)?;
+        }
+        let (tables, origin) = (&self.shared.tables.chain, self.shared.origin());
+        chain_rows::txids(self.txn(), tables, origin, tip_start..numbers.end, &mut found)?;
+        Ok(found)
     }
 
     fn txids_of(&self, numbers: &[TxNum]) -> Result<Vec<Txid>, StoreError> {
-        let count = self.chain.tx_count();
-        if let Some(number) = numbers.iter().find(|number| number.0 >= count) {
-            return Err(self.shared.tables.txids.corrupt(format!("it lacks {number:?}")));
-        }
-        read::txids_of(self.txn(), &self.shared.tables, numbers)
+        let (tables, origin) = (&self.shared.tables.chain, self.shared.origin());
+        let mut tip = TxidReader::new(tables, origin);
+        let mut base = self
+            .base_tier()
+            .map(|(base, txn)| (TxidReader::new(&base.tables.chain, Default::default()), txn));
+        let txid = |number: &TxNum| match &mut base {
+            _ if !self.has(*number) => Err(tables.txids.corrupt(format!("it lacks {number:?}"))),
+            Some((base, txn)) if number.0 < origin.txs => base.get(txn, number.0),
+            _ => tip.get(self.txn(), number.0),
+        };
+        numbers.iter().map(txid).collect()
     }
 
     fn tx_num(&self, txid: &Txid) -> Result<Option<TxNum>, StoreError> {
         let table = self.shared.tables.txid_index;
         let prefix: &[u8] = &AsRef::<[u8; 32]>::as_ref(txid)[..self.shared.meta.prefix_len];
+        let mut txids = TxidReader::new(&self.shared.tables.chain, self.shared.origin());
         // The later of two transactions with one id is to be found, so the search runs backwards.
         let mut bound = txid_key(prefix, TxNum::MAX.0);
         while let Some((key, _)) = table.floor(self.txn(), &bound)? {
             let Some(number) = key.strip_prefix(prefix) else { break };
             let number = codec::tx_num(number).filter(|number| self.has(*number));
             let number = number.ok_or_else(|| table.corrupt(format!("row {key:02x?}")))?;
-            if read::txid(self.txn(), &self.shared.tables, number.0)? == *txid {
+            if txids.get(self.txn(), number.0)? == *txid {
                 return Ok(Some(number));
             }
             let Some(below) = number.0.checked_sub(1) else { break };
             bound = txid_key(prefix, below);
         }
-        Ok(None)
+        match self.base_tier() {
+            Some((base, txn)) => base.tx_num(txn, txid),
+            None => Ok(None),
+        }
     }
 
     fn tx_position(&self, tx_num: TxNum) -> Result<Option<TxPosition>, StoreError> {
         if !self.has(tx_num) {
             return Ok(None);
         }
-        let table = self.shared.tables.positions;
-        let row = table.floor(self.txn(), &tx_key(tx_num.0))?;
-        let position = row.and_then(|(key, mut value)| {
-            let mut before = tx_num.0.checked_sub(codec::tx_num(key)?.0)?;
-            let mut offset = codec::take_varint(&mut value)?;
-            while before > 0 {
-                offset = offset.checked_add(codec::take_varint(&mut value)?)?;
-                before -= 1;
-            }
-            let size = u32::try_from(codec::take_varint(&mut value)?).ok()?;
-            Some(TxPosition { offset: u32::try_from(offset).ok()?, size })
-        });
-        position.ok_or_else(|| table.corrupt(format!("row of {tx_num:?}"))).map(Some)
+        let position = match self.base_of_tx(tx_num.0) {
+            Some((base, txn)) => chain_rows::position(txn, &base.tables.chain, tx_num),
+            None => chain_rows::position(self.txn(), &self.shared.tables.chain, tx_num),
+        };
+        position.map(Some)
     }
 
     fn script_outputs(&self, hashx: &HashX, limit: usize) -> Result<Vec<ScriptOutput>, StoreError> {
         let table = self.shared.tables.scripts;
         let numbered = |tx_num, vout| script_key(hashx, OutputNum { tx_num: TxNum(tx_num), vout });
+        let mut found = Vec::new();
+        self.base_outputs(hashx, limit, &mut found)?;
+        let (in_base, base_txs) = (found.len(), self.shared.origin().txs);
         let rows = table.range(
             self.txn(),
             &numbered(0, 0),
             // Numbers stay below the count, so the last key that a row may have is below this one.
             &numbered(self.chain.tx_count(), 0),
         )?;
-        let mut found = Vec::new();
+        let mut patched = 0;
         for row in rows {
             let (key, value) = row?;
+            let corrupt = || table.corrupt(format!("row {key:02x?}"));
+            let output = key.get(HashX::LEN..).and_then(codec::output).ok_or_else(corrupt)?;
+            if output.tx_num.0 < base_txs {
+                // Both lists ascend, so what was passed is not needed again.
+                let rest = &mut found[patched..in_base];
+                let place = rest.partition_point(|row| row.output < output);
+                let entry = rest.get_mut(place).filter(|row| row.output == output);
+                entry.ok_or_else(corrupt)?.state =
+                    OutputState::SpentBy(codec::tx_num(value).ok_or_else(corrupt)?);
+                patched += place + 1;
+                continue;
+            }
             if found.len() == limit {
                 return Err(StoreError::TooMany { limit });
             }
-            let output = key.get(HashX::LEN..).and_then(codec::output);
-            let row = output.zip(codec::varint(value));
-            let (output, value) = row.ok_or_else(|| table.corrupt(format!("row {key:02x?}")))?;
+            let value = codec::varint(value).ok_or_else(corrupt)?;
             found.push(ScriptOutput { output, state: OutputState::Unspent(value) });
         }
-        for row in &mut found {
+        for row in &mut found[in_base..] {
             if let Some(spender) = self.spender(row.output)? {
                 row.state = OutputState::SpentBy(spender);
             }
@@ -204,6 +280,9 @@ impl ChainView for LmdbView {
         if !self.has(output.tx_num) {
             return Ok(None);
         }
+        if let Some((base, txn)) = self.base_of_tx(output.tx_num.0) {
+            return base.utxo(txn, output);
+        }
         let table = self.shared.tables.outputs;
         let row = table.get(self.txn(), &output_key(output))?;
         let decode =
@@ -212,7 +291,18 @@ impl ChainView for LmdbView {
     }
 
     fn outputs(&self, numbers: Range<u64>) -> Result<Vec<(OutputNum, OutputRow)>, StoreError> {
-        read::outputs(self.txn(), &self.shared.tables, self.clamped(&numbers))
+        let numbers = self.clamped(&numbers);
+        let mut found = Vec::new();
+        let mut tip_start = numbers.start;
+        if let Some((base, txn)) = self.base_of_tx(numbers.start) {
+            tip_start = numbers.end.min(base.end().txs);
+            base.utxos(txn, TxNum(numbers.start), TxNum(tip_start), |output, row| {
+                found.push((output, row));
+                Ok(())
+            })?;
+        }
+        found.extend(read::outputs(self.txn(), &self.shared.tables, tip_start..numbers.end)?);
+        Ok(found)
     }
 
     fn output_state(
@@ -224,16 +314,26 @@ impl ChainView for LmdbView {
             return Ok(None);
         }
         let table = self.shared.tables.scripts;
-        let Some(row) = table.get(self.txn(), &script_key(hashx, output))? else { return Ok(None) };
+        let row = table.get(self.txn(), &script_key(hashx, output))?;
+        let corrupt = || table.corrupt(format!("{output:?}"));
+        if let Some((base, txn)) = self.base_of_tx(output.tx_num.0) {
+            return match row {
+                Some(spender) => {
+                    let spender = codec::tx_num(spender).ok_or_else(corrupt)?;
+                    Ok(Some(OutputState::SpentBy(spender)))
+                }
+                None => base.output_state(txn, hashx, output),
+            };
+        }
+        let Some(row) = row else { return Ok(None) };
         if let Some(spender) = self.spender(output)? {
             return Ok(Some(OutputState::SpentBy(spender)));
         }
-        let value = codec::varint(row).ok_or_else(|| table.corrupt(format!("{output:?}")))?;
-        Ok(Some(OutputState::Unspent(value)))
+        Ok(Some(OutputState::Unspent(codec::varint(row).ok_or_else(corrupt)?)))
     }
 
     fn block_spends(&self, height: Height) -> Result<Vec<OutputNum>, StoreError> {
-        if !self.has_block(height) {
+        if !self.has_block(height) || self.base_of_block(height).is_some() {
             return Ok(Vec::new());
         }
         let end = part_key(height, u32::MAX);

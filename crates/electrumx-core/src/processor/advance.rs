@@ -9,7 +9,7 @@ use crate::coin::Coin;
 use crate::delta::{BlockDelta, Spend};
 use crate::position::{BlockId, Height, OutputNum, TxNum};
 use crate::source::RawBlock;
-use crate::store::{OutputRow, Store, TxPosition};
+use crate::store::{OutputRow, OutputState, Store, StoreError, TxPosition};
 
 impl<C: Coin, S: Store> Processor<C, S> {
     /// Processes the block that extends the tip. It is pending until the next
@@ -104,7 +104,9 @@ impl<C: Coin, S: Store> Processor<C, S> {
             for output in tx.outputs {
                 let row = OutputRow { hashx: output.hashx, value: output.value };
                 let outpoint = OutPoint { txid: tx.facts.txid, vout: output.vout };
-                self.utxos.insert(outpoint, CachedOutput { tx_num, row });
+                if let Some(overwritten) = self.insert(index, outpoint, tx_num, row)? {
+                    delta.spends.push(Spend { output: overwritten, by: tx_num });
+                }
                 delta.outputs.push((OutputNum { tx_num, vout: output.vout }, row));
                 if let Some(tracking) = &mut self.tracking {
                     tracking.pays(index, row.hashx);
@@ -114,6 +116,41 @@ impl<C: Coin, S: Store> Processor<C, S> {
         delta.txids.push(tx.facts.txid);
         delta.positions.push(TxPosition { offset: tx.facts.offset, size: tx.facts.size });
         Ok(())
+    }
+
+    /// Puts an output into the cache. Returns the unspent one that it overwrites, if any.
+    ///
+    /// Before BIP 30 and BIP 34 a coinbase could be the same as an earlier one, whose outputs then left
+    /// the UTXO set unspent: blocks 91,722 and 91,812 of Bitcoin lost theirs so. Other transactions cannot, since
+    /// they spend something.
+    fn insert(
+        &mut self,
+        index: u32,
+        outpoint: OutPoint,
+        tx_num: TxNum,
+        row: OutputRow,
+    ) -> Result<Option<OutputNum>, ProcessError> {
+        if index > 0 {
+            self.utxos.insert(outpoint, CachedOutput { tx_num, row });
+            return Ok(None);
+        }
+        let cached = self.utxos.spend(&outpoint).map(|cached| cached.tx_num);
+        self.utxos.insert(outpoint, CachedOutput { tx_num, row });
+        let view = self.view()?;
+        let before = match cached {
+            Some(before) => Some(before),
+            None => view.tx_num(&outpoint.txid)?,
+        };
+        let Some(before) = before else { return Ok(None) };
+        let before = OutputNum { tx_num: before, vout: outpoint.vout };
+        let is_spent = || {
+            let state = view.output_state(&row.hashx, before)?;
+            Ok::<_, StoreError>(!matches!(state, Some(OutputState::Unspent(_))))
+        };
+        if cached.is_none() && is_spent()? {
+            return Ok(None);
+        }
+        Ok(Some(before))
     }
 
     /// Finds the number of an output that is being spent; `None` when there is no such output.

@@ -49,6 +49,17 @@ pub enum ProcessError {
         /// The output it spends.
         prevout: OutPoint,
     },
+    /// Transactions spend outputs that no block has.
+    #[error(
+        "the blocks do not belong together: {count} outputs that are spent are in none of them; \
+         one is spent by transaction number {by}"
+    )]
+    MissingOutputs {
+        /// How many.
+        count: u64,
+        /// Number of a transaction that spends one of them.
+        by: u64,
+    },
     /// The chain outgrew what the index can number.
     #[error("the chain has more transactions than the index can number")]
     TooManyTransactions,

@@ -22,7 +22,7 @@ mod tracking;
 
 pub use error::ProcessError;
 pub use policy::FlushPolicy;
-pub use sync::{Observer, Progress, Synced};
+pub use sync::{BulkPhase, BulkProgress, Observer, Progress, Synced};
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -20,6 +20,11 @@ pub trait Observer {
         let _ = progress;
     }
 
+    /// A bulk job went on.
+    fn bulk(&mut self, progress: &BulkProgress) {
+        let _ = progress;
+    }
+
     /// Blocks above `fork` are about to be removed, `depth` of them.
     fn reorganised(&mut self, fork: Option<BlockId>, depth: u32) {
         let _ = (fork, depth);
@@ -27,6 +32,30 @@ pub trait Observer {
 }
 
 impl Observer for () {}
+
+/// A part of a bulk job and how far it is: see the storage crate's first sync.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BulkProgress {
+    /// The part.
+    pub phase: BulkPhase,
+    /// Units done of this part, such as partitions.
+    pub done: u64,
+    /// Units of this part.
+    pub total: u64,
+}
+
+/// The parts of a bulk job that follow the reading of blocks, in order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum BulkPhase {
+    /// Finding what has spent outputs that were not in memory any more.
+    Join,
+    /// Writing the outputs by script.
+    Scripts,
+    /// Writing the unspent outputs.
+    Utxos,
+    /// Writing the transaction ids' index.
+    Txids,
+}
 
 /// Where a sync stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

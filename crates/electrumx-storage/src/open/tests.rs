@@ -30,8 +30,8 @@ fn a_newer_schema_is_refused_whatever_else_is_there() {
         tables.meta.db.put(txn, b"schema", &7_u32.to_be_bytes()).unwrap();
         tables.meta.db.delete(txn, b"coin").unwrap();
     });
-    assert!(matches!(error, OpenError::NewerSchema { found: 7, supported: 1, .. }), "{error}");
-    assert!(error.to_string().contains("has schema 7, newer than 1"), "{error}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 7, supported: 2, .. }), "{error}");
+    assert!(error.to_string().contains("has schema 7, newer than 2"), "{error}");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn an_older_schema_is_refused() {
     let error = open_changed(|tables, txn| {
         tables.meta.db.put(txn, b"schema", &0_u32.to_be_bytes()).unwrap();
     });
-    assert!(matches!(error, OpenError::OlderSchema { found: 0, supported: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::OlderSchema { found: 0, supported: 2, .. }), "{error}");
 }
 
 #[test]
@@ -97,12 +97,15 @@ fn another_programs_lmdb_file_is_foreign() {
 fn a_database_that_was_killed_at_birth_is_created_again() {
     for leftover in [&[][..], &[0; 100], &[0xff; 20_000]] {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["LOCK", "new.mdb", "new.mdb-lock", "tip.mdb-lock"] {
+        for name in
+            ["LOCK", "new-0.mdb", "new-7.mdb", "new-7.mdb-lock", "tip.mdb-lock", "base-3.mdb"]
+        {
             std::fs::write(dir.path().join(name), leftover).unwrap();
         }
         drop(open_in(dir.path()).unwrap());
-        assert!(!dir.path().join("new.mdb").exists());
-        assert!(!dir.path().join("new.mdb-lock").exists());
+        for name in ["new-7.mdb", "new-7.mdb-lock", "base-3.mdb"] {
+            assert!(!dir.path().join(name).exists(), "{name}");
+        }
         open_in(dir.path()).unwrap();
     }
 }

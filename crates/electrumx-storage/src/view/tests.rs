@@ -58,7 +58,7 @@ fn damaged_rows_are_reported() {
     let blocks = chain.blocks();
     let mut failures = std::collections::BTreeMap::new();
     let (_dir, store) = store_of(blocks);
-    let shared = &store.shared;
+    let shared = &store.shared();
     for table in shared.tables.all().into_iter().skip(1) {
         for garbage in GARBAGE {
             let mut txn = shared.env.write_txn().unwrap();
@@ -78,7 +78,7 @@ fn damaged_rows_are_reported() {
             for len in [2, 0] {
                 let mut txn = shared.env.write_txn().unwrap();
                 let chain = shared.published.chain();
-                drop(crate::unwind::unwind(&mut txn, &shared.tables, 8, &chain, len));
+                drop(crate::unwind::unwind(&mut txn, shared, &chain, len));
             }
             let mut txn = shared.env.write_txn().unwrap();
             for (key, value) in saved {
@@ -95,7 +95,8 @@ fn damaged_rows_are_reported() {
 
 /// Commits behind the store's back, but with a chain for views to find.
 fn commit(store: &LmdbStore, txn: heed::RwTxn<'_>) {
-    let published = &store.shared.published;
+    let shared = store.shared();
+    let published = &shared.published;
     published.announce(txn.id(), published.chain());
     txn.commit().unwrap();
     published.conclude(true);
@@ -106,8 +107,9 @@ fn missing_rows_are_reported() {
     let blocks = TestChain::with_blocks(41, 6);
     for index in 1..11 {
         let (_dir, store) = store_of(&blocks);
-        let table = store.shared.tables.all()[index];
-        let mut txn = store.shared.env.write_txn().unwrap();
+        let shared = store.shared();
+        let table = shared.tables.all()[index];
+        let mut txn = shared.env.write_txn().unwrap();
         table.db.clear(&mut txn).unwrap();
         commit(&store, txn);
         let failures = count_failures(&store, &blocks);

@@ -1,6 +1,8 @@
 //! Tests of the store as its users see it.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod blocks;
+mod bulk;
 mod common;
 mod conformance;
 mod crash;

@@ -1,0 +1,104 @@
+//! From partitions to rows of a base, in order.
+
+use std::ops::Range;
+
+use electrumx_core::StoreError;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::record::{ScriptRecord, TxidRecord, UtxoRecord};
+use super::rows::Rows;
+use crate::base::{Buckets, PageWriter, UtxoWriter, Widths};
+use crate::codec::u32_key;
+
+/// Packs script records, which are ascending.
+pub(crate) fn script_rows(records: &[[u8; ScriptRecord::LEN]], widths: Widths, rows: &mut Rows) {
+    let mut writer = PageWriter::new(widths);
+    for record in records {
+        let entry = ScriptRecord(*record).entry();
+        writer.push(&entry, |key, page| rows.push(key, page));
+    }
+    writer.finish(|key, page| rows.push(key, page));
+    rows.entries += records.len() as u64;
+}
+
+/// Packs records of unspent outputs, which are ascending.
+pub(crate) fn utxo_rows(records: &[[u8; UtxoRecord::LEN]], rows: &mut Rows) {
+    let mut writer = UtxoWriter::new();
+    for record in records {
+        let (output, row) = UtxoRecord(*record).output();
+        writer.push(output, &row, |key, page| rows.push(key, page));
+    }
+    writer.finish(|key, page| rows.push(key, page));
+    rows.entries += records.len() as u64;
+}
+
+/// Groups ascending prefixes and numbers into buckets.
+pub(crate) fn bucket_rows(
+    entries: impl Iterator<Item = (u32, u64)>,
+    buckets: Buckets,
+    rows: &mut Rows,
+) {
+    let mut row = Vec::new();
+    let mut current = None;
+    for (prefix, number) in entries {
+        let bucket = buckets.bucket(prefix);
+        if let Some(before) = current.filter(|before| *before != bucket) {
+            rows.push(&u32_key(before), &row);
+            row.clear();
+        }
+        current = Some(bucket);
+        buckets.push(&mut row, prefix, number);
+        rows.entries += 1;
+    }
+    if let Some(bucket) = current {
+        rows.push(&u32_key(bucket), &row);
+    }
+}
+
+/// Prepares parts in parallel, a window of them at a time, and takes them in order, while the next window is
+/// being prepared. `take` says whether to go on.
+pub(crate) fn append_ordered(
+    pool: &ThreadPool,
+    parts: Range<usize>,
+    prepare: impl Fn(usize) -> Result<Rows, StoreError> + Sync,
+    mut take: impl FnMut(usize, Rows) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let window = pool.current_num_threads().max(1);
+    let mut ready: Vec<(usize, Rows)> = Vec::new();
+    let mut next = parts.start;
+    while next < parts.end || !ready.is_empty() {
+        let end = parts.end.min(next + window);
+        let before = std::mem::take(&mut ready);
+        let (prepared, taken) = std::thread::scope(|scope| {
+            let prepared = scope.spawn(|| {
+                let indexes = (next..end).into_par_iter();
+                pool.install(|| indexes.map(|part| Ok((part, prepare(part)?))).collect())
+            });
+            let mut taken = Ok(true);
+            for (part, rows) in before {
+                taken = take(part, rows);
+                if !matches!(taken, Ok(true)) {
+                    break;
+                }
+            }
+            (prepared.join(), taken)
+        });
+        if !taken? {
+            return Ok(());
+        }
+        let prepared: Result<Vec<_>, StoreError> =
+            prepared.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        ready = prepared?;
+        next = end;
+    }
+    Ok(())
+}
+
+/// Returns the records' prefixes and numbers.
+pub(crate) fn txid_entries(
+    partition: usize,
+    records: &[[u8; TxidRecord::LEN]],
+) -> impl Iterator<Item = (u32, u64)> {
+    records.iter().map(move |record| TxidRecord(*record).parts(partition))
+}

@@ -1,0 +1,20 @@
+//! What builds a base: its file, records on the way to it, and the last steps that every way shares.
+//!
+//! Rows of a base are appended in key order. What does not come in that order goes through a [`Spool`]:
+//! files of records, a partition of the keys each, which are then sorted one by one.
+
+mod appender;
+mod file;
+mod finish;
+mod record;
+mod rows;
+mod spool;
+
+pub(crate) use self::appender::Appender;
+pub(crate) use self::file::BuildFile;
+pub(crate) use self::finish::{append_ordered, bucket_rows, script_rows, txid_entries, utxo_rows};
+pub(crate) use self::record::{
+    OUTPUT, ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord, output_bytes, part,
+};
+pub(crate) use self::rows::Rows;
+pub(crate) use self::spool::{Buffers, Spool};

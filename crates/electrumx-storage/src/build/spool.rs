@@ -1,0 +1,195 @@
+//! Files of records, partitioned.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use electrumx_core::StoreError;
+
+use crate::install::io_error;
+
+/// Records of `LEN` bytes in files, a partition each, which grow at their ends from several threads.
+///
+/// A file is open only while it is used: there are more of them than a process may have open.
+#[derive(Debug)]
+pub(crate) struct Spool<const LEN: usize> {
+    dir: PathBuf,
+    name: &'static str,
+    lens: Vec<AtomicU64>,
+    /// Which were appended to since they were made durable.
+    dirty: Vec<AtomicBool>,
+}
+
+impl<const LEN: usize> Spool<LEN> {
+    /// Begins with empty partitions.
+    pub(crate) fn create(dir: &Path, name: &'static str, parts: usize) -> Result<Self, StoreError> {
+        Self::resume(dir, name, &vec![0; parts])
+    }
+
+    /// Goes on with partitions of these lengths in bytes; what is behind is cut off.
+    pub(crate) fn resume(dir: &Path, name: &'static str, lens: &[u64]) -> Result<Self, StoreError> {
+        let atomic = lens.iter().map(|len| AtomicU64::new(*len)).collect();
+        let dirty = lens.iter().map(|_| AtomicBool::new(false)).collect();
+        let spool = Self { dir: dir.into(), name, lens: atomic, dirty };
+        for (part, len) in lens.iter().enumerate() {
+            spool.cut(part, *len).map_err(|error| io_error("resume a build", dir, error))?;
+        }
+        Ok(spool)
+    }
+
+    fn cut(&self, part: usize, len: u64) -> io::Result<()> {
+        match OpenOptions::new().write(true).open(self.path(part)) {
+            Ok(file) if file.metadata()?.len() >= len => file.set_len(len),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && len == 0 => Ok(()),
+            Ok(_) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a temporary file is short")),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn path(&self, part: usize) -> PathBuf {
+        self.dir.join(format!("{}-{part}", self.name))
+    }
+
+    /// Returns the number of partitions.
+    pub(crate) fn parts(&self) -> usize {
+        self.lens.len()
+    }
+
+    /// Returns the lengths in bytes.
+    pub(crate) fn lens(&self) -> Vec<u64> {
+        self.lens.iter().map(|len| len.load(Ordering::Acquire)).collect()
+    }
+
+    /// Returns how many records there are.
+    pub(crate) fn records(&self) -> u64 {
+        self.lens().iter().sum::<u64>() / LEN as u64
+    }
+
+    /// Returns how many records a partition has.
+    pub(crate) fn records_of(&self, part: usize) -> u64 {
+        self.lens[part].load(Ordering::Acquire) / LEN as u64
+    }
+
+    fn append(&self, part: usize, bytes: &[u8]) -> Result<(), StoreError> {
+        self.dirty[part].store(true, Ordering::Release);
+        let start = self.lens[part].fetch_add(bytes.len() as u64, Ordering::AcqRel);
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(self.path(part));
+        let written = file.and_then(|mut file| {
+            file.seek(SeekFrom::Start(start))?;
+            file.write_all(bytes)
+        });
+        written.map_err(|error| io_error("write a temporary file", &self.dir, error))
+    }
+
+    /// Makes durable what was appended.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        for (part, dirty) in self.dirty.iter().enumerate() {
+            if dirty.swap(false, Ordering::AcqRel) {
+                let synced = File::open(self.path(part)).and_then(|file| file.sync_data());
+                synced.map_err(|error| io_error("write a temporary file", &self.dir, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the records of a partition that `keep` wants.
+    pub(crate) fn read(
+        &self,
+        part: usize,
+        keep: impl Fn(&[u8; LEN]) -> bool,
+    ) -> Result<Vec<[u8; LEN]>, StoreError> {
+        let mut found = Vec::new();
+        self.each_chunk(part, |records| {
+            found.extend(records.iter().filter(|record| keep(record)));
+        })?;
+        Ok(found)
+    }
+
+    /// Reads a partition whole.
+    pub(crate) fn read_all(&self, part: usize) -> Result<Vec<[u8; LEN]>, StoreError> {
+        let mut found = Vec::with_capacity(usize::try_from(self.records_of(part)).unwrap_or(0));
+        self.each_chunk(part, |records| found.extend_from_slice(records))?;
+        Ok(found)
+    }
+
+    fn each_chunk(
+        &self,
+        part: usize,
+        mut visit: impl FnMut(&[[u8; LEN]]),
+    ) -> Result<(), StoreError> {
+        let len = self.lens[part].load(Ordering::Acquire);
+        if len == 0 {
+            return Ok(());
+        }
+        let mut chunk = vec![0; LEN << 12];
+        let mut rest = len;
+        let read = File::open(self.path(part)).and_then(|mut file| {
+            while rest > 0 {
+                let want = usize::try_from(rest).unwrap_or(usize::MAX).min(chunk.len());
+                file.read_exact(&mut chunk[..want])?;
+                visit(chunk[..want].as_chunks().0);
+                rest -= want as u64;
+            }
+            Ok(())
+        });
+        read.map_err(|error| io_error("read a temporary file", &self.dir, error))
+    }
+
+    /// Removes a partition, which is not needed any more.
+    pub(crate) fn remove(&self, part: usize) -> Result<(), StoreError> {
+        self.lens[part].store(0, Ordering::Release);
+        match fs::remove_file(self.path(part)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io_error("remove a temporary file", &self.dir, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What one thread has to append to the partitions of a spool.
+#[derive(Debug)]
+pub(crate) struct Buffers<const LEN: usize> {
+    parts: Vec<Vec<u8>>,
+    limit: usize,
+}
+
+impl<const LEN: usize> Buffers<LEN> {
+    /// Makes buffers of about so many bytes for each partition.
+    pub(crate) fn new(parts: usize, bytes: usize) -> Self {
+        let limit = (bytes / LEN).max(1) * LEN;
+        Self { parts: vec![Vec::new(); parts], limit }
+    }
+
+    /// Adds a record; a buffer that is full is written.
+    pub(crate) fn push(
+        &mut self,
+        spool: &Spool<LEN>,
+        part: usize,
+        record: &[u8; LEN],
+    ) -> Result<(), StoreError> {
+        let buffer = &mut self.parts[part];
+        if buffer.capacity() == 0 {
+            buffer.reserve_exact(self.limit);
+        }
+        buffer.extend_from_slice(record);
+        if buffer.len() >= self.limit {
+            spool.append(part, buffer)?;
+            buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes all that is left.
+    pub(crate) fn flush(&mut self, spool: &Spool<LEN>) -> Result<(), StoreError> {
+        for (part, buffer) in
+            self.parts.iter_mut().enumerate().filter(|(_, buffer)| !buffer.is_empty())
+        {
+            spool.append(part, buffer)?;
+            buffer.clear();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! Joining what left memory: outputs with the spends that came later.
+
+use std::sync::Mutex;
+
+use electrumx_core::processor::{BulkPhase, BulkProgress, Observer, ProcessError};
+use electrumx_core::{StoreError, TxNum};
+use rayon::prelude::*;
+
+use super::Ended;
+use super::build::Build;
+use super::checkpoint::Stage;
+use super::plan::script_part;
+use super::scan::spools_sync;
+use super::shard::SPEND;
+use super::slot::Slot;
+use crate::build::{Buffers, ScriptRecord, UtxoRecord, part};
+
+/// What one thread has to write.
+struct Outlets {
+    scripts: Buffers<{ ScriptRecord::LEN }>,
+    utxos: Buffers<{ UtxoRecord::LEN }>,
+}
+
+/// Spends without an output, which there must not be: how many, and who spends one of them.
+type Missing = Option<(u64, u64)>;
+
+impl Build<'_> {
+    /// Enters the stage: what is in memory leaves it.
+    pub(super) fn begin_join(&mut self) -> Result<(), StoreError> {
+        let (spools, shards) = (&self.spools, &mut self.memory.shards);
+        self.pool.install(|| shards.par_iter_mut().try_for_each(|shard| shard.drain(spools)))?;
+        spools_sync(&self.spools)?;
+        let bytes = self.spools.evicted.records() * UtxoRecord::LEN as u64;
+        let parts = bytes / (self.plan.sort_bytes as u64 / 2).max(1) + 1;
+        self.open_utxos(usize::try_from(parts).unwrap_or(1024).min(1024))?;
+        self.enter(Stage::Join)?;
+        self.snapshot_is_gone()
+    }
+
+    /// Joins all partitions.
+    pub(super) fn join(&mut self, observer: &mut impl Observer) -> Result<Ended, ProcessError> {
+        let outlets: Mutex<Vec<Outlets>> = Mutex::default();
+        let parts = self.spools.evicted.parts();
+        let tx_count = self.load_chain()?.tx_count().max(1);
+        let mut missing: Missing = None;
+        for start in (0..parts).step_by(self.plan.threads) {
+            if observer.should_stop() {
+                return Ok(Ended::Stopped);
+            }
+            let window = start..parts.min(start + self.plan.threads);
+            let (build, outlets) = (&*self, &outlets);
+            let joined: Result<Vec<Missing>, StoreError> = self.pool.install(|| {
+                window
+                    .clone()
+                    .into_par_iter()
+                    .map(|part| build.join_part(part, tx_count, outlets))
+                    .collect()
+            });
+            missing = joined?.into_iter().fold(missing, add);
+            let (done, total) = (window.end as u64, parts as u64);
+            observer.bulk(&BulkProgress { phase: BulkPhase::Join, done, total });
+        }
+        if let Some((count, by)) = missing {
+            return Err(ProcessError::MissingOutputs { count, by });
+        }
+        for mut outlets in outlets.into_inner().unwrap_or_default() {
+            outlets.scripts.flush(&self.spools.scripts)?;
+            outlets.utxos.flush(&self.utxos)?;
+        }
+        self.spools.scripts.sync()?;
+        self.utxos.sync()?;
+        self.enter(Stage::Scripts)?;
+        for part in 0..parts {
+            self.spools.evicted.remove(part)?;
+            self.spools.spends.remove(part)?;
+        }
+        Ok(Ended::Done)
+    }
+
+    fn join_part(
+        &self,
+        part: usize,
+        tx_count: u64,
+        pool: &Mutex<Vec<Outlets>>,
+    ) -> Result<Missing, StoreError> {
+        let taken = pool.lock().ok().and_then(|mut pool| pool.pop());
+        let mut outlets = taken.unwrap_or_else(|| Outlets {
+            scripts: self.plan.script_buffers(),
+            utxos: Buffers::new(self.utxos.parts(), UtxoRecord::LEN * 128),
+        });
+        let bytes = self.spools.evicted.records_of(part) * Slot::LEN as u64
+            + self.spools.spends.records_of(part) * SPEND as u64;
+        // What is too much at once is read several times, a part of the names each.
+        let passes = bytes.div_ceil(self.plan.sort_bytes as u64).clamp(1, 256);
+        let mut missing = None;
+        for pass in 0..passes {
+            let wanted = |name: &[u8]| (u64::from(name[1]) * passes) >> 8 == pass;
+            let mut outputs = self.spools.evicted.read(part, |slot| wanted(slot))?;
+            let mut spends = self.spools.spends.read(part, |spend| wanted(spend))?;
+            outputs.sort_unstable();
+            spends.sort_unstable();
+            missing = add(missing, self.join_sorted(&outputs, &spends, tx_count, &mut outlets)?);
+        }
+        if let Ok(mut pool) = pool.lock() {
+            pool.push(outlets);
+        }
+        Ok(missing)
+    }
+
+    /// Outputs and spends ascend by name; of outputs with one name the last is the one that counts.
+    fn join_sorted(
+        &self,
+        outputs: &[[u8; Slot::LEN]],
+        spends: &[[u8; SPEND]],
+        tx_count: u64,
+        outlets: &mut Outlets,
+    ) -> Result<Missing, StoreError> {
+        let mut spends = spends.iter().peekable();
+        let mut missing = None;
+        for (place, bytes) in outputs.iter().enumerate() {
+            let slot = Slot(*bytes);
+            let name = slot.name();
+            while let Some(spend) = spends.next_if(|spend| spend[..12] < name[..]) {
+                missing = add(missing, Some((1, spender(spend).0)));
+            }
+            let next = outputs.get(place + 1).map(|next| Slot(*next));
+            let by = match next.filter(|next| next.name() == name) {
+                Some(overwriting) => Some(overwriting.tx_num()),
+                None => spends.next_if(|spend| spend[..12] == name[..]).map(spender),
+            };
+            let script = slot.script(by).0;
+            let part = script_part([script[0], script[1]], self.spools.scripts.parts());
+            outlets.scripts.push(&self.spools.scripts, part, &script)?;
+            if by.is_none() {
+                let part = slot.tx_num().0 * self.utxos.parts() as u64 / tx_count;
+                let part = usize::try_from(part).unwrap_or(0);
+                outlets.utxos.push(&self.utxos, part, &slot.utxo().0)?;
+            }
+        }
+        Ok(spends.fold(missing, |missing, spend| add(missing, Some((1, spender(spend).0)))))
+    }
+}
+
+fn spender(spend: &[u8; SPEND]) -> TxNum {
+    TxNum::from_be_bytes(part(spend, 12))
+}
+
+fn add(one: Missing, two: Missing) -> Missing {
+    match (one, two) {
+        (Some((count, by)), Some((more, _))) => Some((count + more, by)),
+        (one, two) => one.or(two),
+    }
+}

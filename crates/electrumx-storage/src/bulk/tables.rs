@@ -1,0 +1,162 @@
+//! The last stages: from partitions to the tables that are not in the blocks' order.
+
+use electrumx_core::processor::{BulkPhase, BulkProgress, Observer};
+use electrumx_core::{BlockId, StoreError};
+
+use super::Ended;
+use super::build::Build;
+use super::checkpoint::{Checkpoint, Stage};
+use crate::base::{BaseFacts, Buckets, Widths, number_width};
+use crate::build::{
+    Appender, Rows, ScriptRecord, TXID_PARTS, append_ordered, bucket_rows, script_rows,
+    txid_entries, utxo_rows,
+};
+use crate::tables::Table;
+
+impl Build<'_> {
+    /// Writes `scripts`.
+    pub(super) fn write_scripts(
+        &mut self,
+        observer: &mut impl Observer,
+    ) -> Result<Ended, StoreError> {
+        let tx_count = self.load_chain()?.tx_count();
+        let widths = Widths::for_counts(self.memory.outputs(), tx_count);
+        let (spool, limit) = (&self.spools.scripts, self.plan.sort_bytes as u64 / 2);
+        let prepare = |part| {
+            let mut rows = Rows::default();
+            let passes =
+                (spool.records_of(part) * ScriptRecord::LEN as u64).div_ceil(limit).clamp(1, 256);
+            for pass in 0..passes {
+                // Within a partition the third byte is as good as random; many parts use bits of the second.
+                let mut records = if passes == 1 {
+                    spool.read_all(part)?
+                } else {
+                    spool.read(part, |record| third_share(record, spool.parts(), passes) == pass)?
+                };
+                records.sort_unstable();
+                script_rows(&records, widths, &mut rows);
+            }
+            Ok(rows)
+        };
+        let table = self.file.tables.scripts;
+        let stage =
+            self.write_stage(observer, BulkPhase::Scripts, spool.parts(), table, prepare)?;
+        if let Ended::Done = stage {
+            self.enter(Stage::Utxos)?;
+            (0..self.spools.scripts.parts())
+                .try_for_each(|part| self.spools.scripts.remove(part))?;
+        }
+        Ok(stage)
+    }
+
+    /// Writes `utxos`.
+    pub(super) fn write_utxos(
+        &mut self,
+        observer: &mut impl Observer,
+    ) -> Result<Ended, StoreError> {
+        let spool = &self.utxos;
+        let prepare = |part| {
+            let mut rows = Rows::default();
+            let mut records = spool.read_all(part)?;
+            records.sort_unstable();
+            utxo_rows(&records, &mut rows);
+            Ok(rows)
+        };
+        let table = self.file.tables.utxos;
+        let stage = self.write_stage(observer, BulkPhase::Utxos, spool.parts(), table, prepare)?;
+        if let Ended::Done = stage {
+            self.enter(Stage::Txids)?;
+            (0..self.utxos.parts()).try_for_each(|part| self.utxos.remove(part))?;
+        }
+        Ok(stage)
+    }
+
+    /// Writes `txid_buckets`, and says that the base is complete.
+    pub(super) fn write_txids(
+        &mut self,
+        observer: &mut impl Observer,
+    ) -> Result<Option<BlockId>, StoreError> {
+        let chain = self.load_chain()?;
+        let width = number_width(chain.tx_count());
+        let buckets = Buckets::for_count(chain.tx_count(), width, self.prefix_len);
+        let spool = &self.txids;
+        // Where a bucket holds several partitions, they are taken together.
+        let groups = 1 << buckets.bits.min(8);
+        let size = TXID_PARTS / groups;
+        let prepare = |group: usize| {
+            let mut rows = Rows::default();
+            let mut entries = Vec::new();
+            for part in group * size..(group + 1) * size {
+                let mut records = spool.read_all(part)?;
+                records.sort_unstable();
+                entries.extend(txid_entries(part, &records));
+            }
+            bucket_rows(entries.into_iter(), buckets, &mut rows);
+            Ok(rows)
+        };
+        let table = self.file.tables.txid_buckets;
+        let stage = self.write_stage(observer, BulkPhase::Txids, groups, table, prepare)?;
+        let (Ended::Done, Some(tip)) = (stage, chain.tip()) else { return Ok(None) };
+        let facts = BaseFacts { tip, bucket_bits: buckets.bits, number_width: width };
+        let mut appender = Appender::new(&self.file);
+        appender.change(|txn| {
+            Checkpoint::remove(txn, &self.file.tables)?;
+            facts.write(txn, &self.file.tables)?;
+            Ok(0)
+        })?;
+        appender.commit()?;
+        Ok(Some(tip))
+    }
+
+    /// Appends the rows of the partitions that are left, and notes how far that is with every commit.
+    fn write_stage(
+        &self,
+        observer: &mut impl Observer,
+        phase: BulkPhase,
+        parts: usize,
+        table: Table,
+        prepare: impl Fn(usize) -> Result<Rows, StoreError> + Sync,
+    ) -> Result<Ended, StoreError> {
+        let mut appender = Appender::new(&self.file);
+        let mut state = self.state(&self.memory, self.load_chain()?.len() as u64);
+        let mut stopped = false;
+        append_ordered(&self.pool, self.next..parts, prepare, |part, rows| {
+            stopped |= observer.should_stop();
+            if stopped {
+                return Ok(false);
+            }
+            appender.append(table, &rows)?;
+            state.next = part as u64 + 1;
+            if appender.is_full() || state.next == parts as u64 {
+                appender.change(|txn| {
+                    state.write(txn, &self.file.tables)?;
+                    Ok(0)
+                })?;
+                appender.commit()?;
+            }
+            observer.bulk(&BulkProgress { phase, done: state.next, total: parts as u64 });
+            Ok(true)
+        })?;
+        Ok(if stopped { Ended::Stopped } else { Ended::Done })
+    }
+
+    /// Enters a stage, durably.
+    pub(super) fn enter(&mut self, stage: Stage) -> Result<(), StoreError> {
+        (self.stage, self.next) = (stage, 0);
+        let state = self.state(&self.memory, self.load_chain()?.len() as u64);
+        let mut appender = Appender::new(&self.file);
+        appender.change(|txn| {
+            state.write(txn, &self.file.tables)?;
+            Ok(0)
+        })?;
+        appender.commit()
+    }
+}
+
+/// Tells which of `shares` a record of a partition falls into, by the bits after those that chose the
+/// partition.
+fn third_share(record: &[u8; ScriptRecord::LEN], parts: usize, shares: u64) -> u64 {
+    let first = u32::from_be_bytes([record[0], record[1], record[2], record[3]]);
+    let rest = first.wrapping_mul(u32::try_from(parts).unwrap_or(1));
+    (u64::from(rest) * shares) >> 32
+}
