@@ -7,10 +7,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use electrumx_benches::{BlockDir, ChainArgs, Cost, Meter, Report, floor, identity};
-use electrumx_core::Index as _;
+
 use electrumx_core::coin::{Bitcoin, Network};
-use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_storage::{LmdbStore, Options};
+use electrumx_core::processor::{BulkPhase, BulkProgress, FlushPolicy, Observer, Processor};
+use electrumx_core::{BlockSource as _, Index as _};
+use electrumx_storage::{BulkOptions, FirstSync, LmdbStore, Options, first_sync};
 
 /// Indexes a generated chain from its block files and prints what it cost.
 #[derive(Parser)]
@@ -21,7 +22,7 @@ struct Args {
     #[arg(long)]
     blocks_dir: Option<PathBuf>,
     /// How to index.
-    #[arg(long, value_enum, default_value_t = Engine::Tip)]
+    #[arg(long, value_enum, default_value_t = Engine::Bulk)]
     engine: Engine,
     /// Memory budget in MiB.
     #[arg(long, default_value_t = 512)]
@@ -29,6 +30,12 @@ struct Args {
     /// Folder for the index; a temporary one when not given.
     #[arg(long)]
     db: Option<PathBuf>,
+    /// Threads of the bulk engine; all cores if not given.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Folder for the bulk engine's temporary files; one beside the index if not given.
+    #[arg(long)]
+    temp_dir: Option<PathBuf>,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -37,6 +44,8 @@ struct Args {
 /// How the chain is indexed.
 #[derive(Clone, Copy, ValueEnum)]
 enum Engine {
+    /// The first sync of a whole chain: stream, partition, join, append.
+    Bulk,
     /// Block by block, as at the tip.
     Tip,
 }
@@ -52,6 +61,16 @@ fn main() -> anyhow::Result<()> {
     let mut meter = Meter::start()?;
     let mut floors = vec![floor_cost(&blocks, &mut meter)?];
     let phases = match args.engine {
+        Engine::Bulk => {
+            let options = BulkOptions {
+                budget_bytes: args.cache_mb << 20,
+                threads: args.threads,
+                chain_bytes: Some(blocks.totals().bytes),
+                temp_dir: args.temp_dir,
+                ..BulkOptions::default()
+            };
+            at_once(&blocks, &db, &options, &mut meter)?
+        }
         Engine::Tip => block_by_block(&blocks, &db, args.cache_mb << 20, &mut meter)?,
     };
     floors.push(floor_cost(&blocks, &mut meter)?);
@@ -98,14 +117,71 @@ fn block_by_block(
     meter.lap("open")?;
     processor.sync(&mut source, &mut ())?;
     let cost = meter.lap("blocks")?;
-    let view = store.view()?;
-    anyhow::ensure!(
-        view.tx_count() == blocks.totals().txs,
-        "the index has {} transactions, the chain {}",
-        view.tx_count(),
-        blocks.totals().txs
-    );
+    is_complete(&store, blocks)?;
     Ok(vec![cost])
+}
+
+/// Indexes with the engine for whole chains.
+fn at_once(
+    blocks: &BlockDir,
+    db: &Path,
+    options: &BulkOptions,
+    meter: &mut Meter,
+) -> anyhow::Result<Vec<Cost>> {
+    let coin = Bitcoin::new(Network::Regtest);
+    let store = LmdbStore::open(db, &identity(coin), Options::default())?;
+    let mut source = blocks.source()?;
+    let target = source.tip()?.id.height;
+    meter.lap("open")?;
+    let mut laps = Laps { meter, phase: None, costs: Vec::new(), failure: None };
+    let ended = first_sync(&store, &coin, &mut source, target, options, &mut laps)?;
+    anyhow::ensure!(matches!(ended, FirstSync::Done(_)), "it did not end well: {ended:?}");
+    laps.end_phase();
+    let Laps { costs, failure, .. } = laps;
+    failure.map_or(Ok(()), Err)?;
+    is_complete(&store, blocks)?;
+    Ok(costs)
+}
+
+/// Ends a phase when the first sign of the next is seen.
+struct Laps<'m> {
+    meter: &'m mut Meter,
+    /// The current one; at first the reading of blocks.
+    phase: Option<BulkPhase>,
+    costs: Vec<Cost>,
+    failure: Option<anyhow::Error>,
+}
+
+impl Laps<'_> {
+    fn end_phase(&mut self) {
+        let name = self.phase.map_or_else(|| "blocks".into(), |phase| format!("{phase:?}"));
+        match self.meter.lap(&name.to_lowercase()) {
+            Ok(cost) => self.costs.push(cost),
+            Err(error) => self.failure = Some(error),
+        }
+    }
+}
+
+impl Observer for Laps<'_> {
+    fn bulk(&mut self, progress: &BulkProgress) {
+        if self.phase != Some(progress.phase) {
+            self.end_phase();
+            self.phase = Some(progress.phase);
+        }
+    }
+}
+
+fn is_complete(store: &LmdbStore, blocks: &BlockDir) -> anyhow::Result<()> {
+    let (view, totals) = (store.view()?, blocks.totals());
+    let tip = view.tip().map(|tip| tip.hash.to_string());
+    anyhow::ensure!(
+        view.tx_count() == totals.txs && tip.as_deref() == Some(blocks.tip()),
+        "the index has {} transactions up to {tip:?}, the chain {} up to {}",
+        view.tx_count(),
+        totals.txs,
+        blocks.tip()
+    );
+    Ok(())
 }
 
 /// Bytes the folder's files take on disk.
