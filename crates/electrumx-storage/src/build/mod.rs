@@ -8,6 +8,7 @@ mod file;
 mod finish;
 mod record;
 mod rows;
+mod sort;
 mod spool;
 
 pub(crate) use self::appender::Appender;
@@ -17,4 +18,5 @@ pub(crate) use self::record::{
     OUTPUT, ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord, output_bytes, part,
 };
 pub(crate) use self::rows::Rows;
+pub(crate) use self::sort::sort;
 pub(crate) use self::spool::{Buffers, Spool};

@@ -152,7 +152,7 @@ impl<'a> Build<'a> {
             let (shards, bits) = (&mut memory.shards, build.plan.shard_bits);
             snapshot::read(&build.temp, checkpoint.snapshot, |slot| {
                 let shard = leading(&slot.name()) >> (64 - bits);
-                shards[usize::try_from(shard).unwrap_or(0)].restore(slot);
+                shards[usize::try_from(shard).unwrap_or(0)].restore(slot)
             })?;
         }
         tracing::info!(stage = ?build.stage, blocks, "going on with an earlier first sync");
@@ -175,7 +175,8 @@ impl<'a> Build<'a> {
         })?;
         let key = shared.meta.hashx_key;
         let parser = Parser { key, names: Names::new(key), shard_bits: plan.shard_bits };
-        let shards = (0..1 << plan.shard_bits).map(|index| Shard::new(index, &plan)).collect();
+        let shards = (0..1 << plan.shard_bits).map(|index| Shard::new(index, &plan));
+        let shards = shards.collect::<Result<_, _>>()?;
         let Temp { dir, spools, txids, utxos } = temp;
         Ok(Self {
             options,

@@ -38,15 +38,15 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) fn new(index: usize, plan: &Plan) -> Self {
-        Self {
+    pub(super) fn new(index: usize, plan: &Plan) -> Result<Self, StoreError> {
+        Ok(Self {
             index,
-            table: OutputTable::new(plan.shard_bits, plan.shard_bytes()),
+            table: OutputTable::new(plan.shard_bits, plan.shard_bytes())?,
             scripts: plan.script_buffers(),
             evicted: Plan::spill_buffers(),
             spends: Plan::spill_buffers(),
             outputs: 0,
-        }
+        })
     }
 
     /// Works through this shard's part of a batch of blocks.
@@ -89,7 +89,7 @@ impl Shard {
         let tx_num = TxNum(first.0 + u64::from(funded.tx));
         let output = output_bytes(OutputNum { tx_num, vout: funded.vout });
         let slot = Slot::new(funded.name, output, &funded.hashx, funded.value);
-        if let Some(overwritten) = self.table.insert(slot) {
+        if let Some(overwritten) = self.table.insert(slot)? {
             // The coinbases that BIP 30 is about: the earlier one can never be spent.
             self.finish(&overwritten, tx_num, spools)?;
         }
@@ -120,7 +120,7 @@ impl Shard {
             if result.is_ok() {
                 result = evicted.push(&spools.evicted, spill_part(slot.0[0]), &slot.0);
             }
-        });
+        })?;
         result
     }
 
@@ -129,7 +129,7 @@ impl Shard {
         for slot in self.table.iter() {
             self.evicted.push(&spools.evicted, spill_part(slot.0[0]), &slot.0)?;
         }
-        self.table = OutputTable::new(0, 0);
+        self.table = OutputTable::new(0, 0)?;
         self.flush(spools)
     }
 
@@ -141,12 +141,12 @@ impl Shard {
     }
 
     /// Iterates over the outputs in memory.
-    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         self.table.iter()
     }
 
     /// Puts an output back that was in memory at a checkpoint.
-    pub(super) fn restore(&mut self, slot: Slot) {
-        self.table.insert(slot);
+    pub(super) fn restore(&mut self, slot: Slot) -> Result<(), StoreError> {
+        self.table.insert(slot).map(drop)
     }
 }

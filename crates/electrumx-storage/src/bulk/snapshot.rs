@@ -14,10 +14,10 @@ fn path(dir: &Path, number: u64) -> PathBuf {
 }
 
 /// Writes a snapshot, durably.
-pub(super) fn write<'a>(
+pub(super) fn write(
     dir: &Path,
     number: u64,
-    slots: impl Iterator<Item = &'a Slot>,
+    slots: impl Iterator<Item = Slot>,
 ) -> Result<(), StoreError> {
     let write = || {
         let mut file = BufWriter::with_capacity(1 << 20, File::create(path(dir, number))?);
@@ -30,19 +30,27 @@ pub(super) fn write<'a>(
 }
 
 /// Reads a snapshot.
-pub(super) fn read(dir: &Path, number: u64, mut visit: impl FnMut(Slot)) -> Result<(), StoreError> {
+pub(super) fn read(
+    dir: &Path,
+    number: u64,
+    mut visit: impl FnMut(Slot) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut read = || {
         let mut file = BufReader::with_capacity(1 << 20, File::open(path(dir, number))?);
         loop {
             let mut slot = Slot::EMPTY;
             match file.read_exact(&mut slot.0) {
-                Ok(()) => visit(slot),
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
+                Ok(()) => {
+                    if let Err(error) = visit(slot) {
+                        return Ok(Err(error));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Ok(())),
                 Err(error) => return Err(error),
             }
         }
     };
-    read().map_err(|error| io_error("read a snapshot", dir, error))
+    read().unwrap_or_else(|error| Err(io_error("read a snapshot", dir, error)))
 }
 
 /// Removes a snapshot if it is there.

@@ -8,7 +8,7 @@ use super::build::Build;
 use super::checkpoint::{Checkpoint, Stage};
 use crate::base::{BaseFacts, Buckets, Widths, number_width};
 use crate::build::{
-    Appender, Rows, ScriptRecord, TXID_PARTS, append_ordered, bucket_rows, script_rows,
+    Appender, Rows, ScriptRecord, TXID_PARTS, append_ordered, bucket_rows, script_rows, sort,
     txid_entries, utxo_rows,
 };
 use crate::tables::Table;
@@ -27,14 +27,14 @@ impl Build<'_> {
             let passes =
                 (spool.records_of(part) * ScriptRecord::LEN as u64).div_ceil(limit).clamp(1, 256);
             for pass in 0..passes {
-                // Within a partition the third byte is as good as random; many parts use bits of the second.
-                let mut records = if passes == 1 {
+                let spread = |record: &_| spread(record, spool.parts());
+                let share = |record: &_| (u64::from(spread(record)) * passes) >> 32;
+                let records = if passes == 1 {
                     spool.read_all(part)?
                 } else {
-                    spool.read(part, |record| third_share(record, spool.parts(), passes) == pass)?
+                    spool.read(part, |record| share(record) == pass)?
                 };
-                records.sort_unstable();
-                script_rows(&records, widths, &mut rows);
+                script_rows(&sort(&records, spread), widths, &mut rows);
             }
             Ok(rows)
         };
@@ -153,10 +153,11 @@ impl Build<'_> {
     }
 }
 
-/// Tells which of `shares` a record of a partition falls into, by the bits after those that chose the
-/// partition.
-fn third_share(record: &[u8; ScriptRecord::LEN], parts: usize, shares: u64) -> u64 {
-    let first = u32::from_be_bytes([record[0], record[1], record[2], record[3]]);
-    let rest = first.wrapping_mul(u32::try_from(parts).unwrap_or(1));
-    (u64::from(rest) * shares) >> 32
+/// Returns the bits of a record that follow those that chose its partition.
+fn spread(record: &[u8; ScriptRecord::LEN], parts: usize) -> u32 {
+    let [a, b, c, d, e, f, ..] = *record;
+    let first = u64::from_be_bytes([a, b, c, d, e, f, 0, 0]);
+    // Parts are a power of two, so this shifts those bits out.
+    let rest = first.wrapping_mul(parts as u64);
+    u32::try_from(rest >> 32).unwrap_or(u32::MAX)
 }
