@@ -4,8 +4,9 @@ use std::fmt;
 use std::hash::Hasher as _;
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use crate::sha256;
 
 /// SHA-256 of a scriptPubKey: how Electrum clients name a script.
 ///
@@ -18,7 +19,7 @@ impl ScriptHash {
     /// Hashes a scriptPubKey.
     #[must_use]
     pub fn of_script(script: &[u8]) -> Self {
-        Self(Sha256::digest(script).into())
+        Self(sha256::of_short(script))
     }
 
     /// Wraps 32 bytes in hash order.

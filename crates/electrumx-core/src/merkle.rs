@@ -1,57 +1,12 @@
 //! Merkle trees as Bitcoin builds them: an odd node is paired with itself.
 
-use sha2::compress256;
-use sha2::digest::generic_array::GenericArray;
+use crate::sha256;
 
 /// A node of a tree, in hash order.
 pub type Node = [u8; 32];
 
-/// SHA-256's state before the first block (FIPS 180-4, 5.3.3).
-const INITIAL: [u32; 8] = [
-    0x6a09_e667,
-    0xbb67_ae85,
-    0x3c6e_f372,
-    0xa54f_f53a,
-    0x510e_527f,
-    0x9b05_688c,
-    0x1f83_d9ab,
-    0x5be0_cd19,
-];
-
-/// The second block of a message of 64 bytes: padding alone.
-const PADDING_OF_64: [u8; 64] = {
-    let mut block = [0; 64];
-    block[0] = 0x80;
-    block[62] = 2; // 512 bits
-    block
-};
-
-/// Hashes two nodes twice.
-///
-/// Lengths are fixed, so the hasher's buffer is done without: a block of n transactions needs n of these (measured:
-/// 150 instead of 210 ns).
 fn join(left: &Node, right: &Node) -> Node {
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(left);
-    block[32..].copy_from_slice(right);
-    let mut state = INITIAL;
-    compress256(&mut state, &[GenericArray::from(block), GenericArray::from(PADDING_OF_64)]);
-    // The digest, then the padding of a message of 32 bytes.
-    let mut block = [0; 64];
-    write(&state, &mut block);
-    block[32] = 0x80;
-    block[62] = 1; // 256 bits
-    let mut state = INITIAL;
-    compress256(&mut state, &[GenericArray::from(block)]);
-    let mut node = [0; 32];
-    write(&state, &mut node);
-    node
-}
-
-fn write(state: &[u32; 8], out: &mut [u8]) {
-    for (bytes, word) in out.chunks_exact_mut(4).zip(state) {
-        bytes.copy_from_slice(&word.to_be_bytes());
-    }
+    sha256::of_short(&sha256::of_two(left, right))
 }
 
 /// Replaces a level by the one above it.

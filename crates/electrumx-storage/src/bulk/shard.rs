@@ -11,7 +11,7 @@ use crate::build::{Buffers, ScriptRecord, Spool, output_bytes};
 /// A spend whose output was not in memory: the outpoint's name, and who spends it.
 pub(super) const SPEND: usize = 12 + TxNum::LEN;
 
-/// Outputs or spends that are looked at ahead of their turn, so that memory has time to answer.
+/// How many outputs or spends ahead memory is asked for what they will need.
 const AHEAD: usize = 12;
 
 /// The files that the scan writes.
@@ -61,9 +61,8 @@ impl Shard {
         for block in blocks {
             let funded = &block.shards[self.index].funded;
             for (place, output) in funded.iter().enumerate() {
-                if place.is_multiple_of(AHEAD) {
-                    let ahead = funded.iter().skip(place + AHEAD).take(AHEAD);
-                    std::hint::black_box(self.table.touch(ahead.map(|output| &output.name)));
+                if let Some(ahead) = funded.get(place + AHEAD) {
+                    self.table.prefetch(&ahead.name);
                 }
                 self.fund(block.delta.first_tx_num, output, spools)?;
             }
@@ -72,9 +71,8 @@ impl Shard {
         for block in blocks {
             let spent = &block.shards[self.index].spent;
             for (place, spend) in spent.iter().enumerate() {
-                if place.is_multiple_of(AHEAD) {
-                    let ahead = spent.iter().skip(place + AHEAD).take(AHEAD);
-                    std::hint::black_box(self.table.touch(ahead.map(|spend| &spend.name)));
+                if let Some(ahead) = spent.get(place + AHEAD) {
+                    self.table.prefetch(&ahead.name);
                 }
                 self.spend(block.delta.first_tx_num, spend, spools)?;
             }
