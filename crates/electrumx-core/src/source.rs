@@ -35,6 +35,24 @@ pub trait BlockSource: Send {
     fn next_block(&mut self) -> Result<Option<RawBlock>, SourceError>;
 }
 
+impl<B: BlockSource + ?Sized> BlockSource for Box<B> {
+    fn tip(&mut self) -> Result<SourceTip, SourceError> {
+        (**self).tip()
+    }
+
+    fn block_hash(&mut self, height: Height) -> Result<Option<BlockHash>, SourceError> {
+        (**self).block_hash(height)
+    }
+
+    fn start(&mut self, from: Height, to: Height) {
+        (**self).start(from, to);
+    }
+
+    fn next_block(&mut self) -> Result<Option<RawBlock>, SourceError> {
+        (**self).next_block()
+    }
+}
+
 /// Where the node's best chain ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SourceTip {
@@ -73,6 +91,15 @@ pub enum SourceError {
     /// The node answered something that cannot be right.
     #[error("the node answered wrongly: {0}")]
     Invalid(String),
+    /// The block files cannot be read, or lack a block, and there is no node to ask; trying again later may help.
+    #[error("the block files do not serve: {what}")]
+    Files {
+        /// What is wrong with them.
+        what: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
     /// The node can never serve what is needed, such as a pruned block.
     #[error("the node cannot serve the chain: {0}")]
     Fatal(String),

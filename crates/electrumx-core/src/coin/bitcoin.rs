@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use bitcoin::hashes::Hash as _;
-use bitcoin::{BlockHash, OutPoint, Txid};
+use bitcoin::{BlockHash, CompactTarget, OutPoint, Target, Txid};
 use bitcoin_slices::bsl;
 use bitcoin_slices::{Error, SResult, Visit as _, Visitor};
 use sha2::{Digest as _, Sha256};
 
-use super::{BlockVisitor, Chain, Coin, HeaderFacts, Network, ParseError, TxFacts};
+use super::{BlockVisitor, Chain, ChainLink, Coin, HeaderFacts, Network, ParseError, TxFacts};
 
 /// Length of a Bitcoin header.
 const HEADER_LEN: u32 = 80;
@@ -27,6 +27,7 @@ impl Bitcoin {
             node_chain: "main",
             node_subdir: "",
             rpc_port: 8332,
+            magic: [0xf9, 0xbe, 0xb4, 0xd9],
             genesis: reversed("000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"),
             reorg_limit: 200,
             electrum_tcp_port: 50001,
@@ -40,6 +41,7 @@ impl Bitcoin {
             node_chain: "test",
             node_subdir: "testnet3",
             rpc_port: 18332,
+            magic: [0x0b, 0x11, 0x09, 0x07],
             genesis: reversed("000000000933ea01ad0ee984209779baaec3ced90fa3f408719526f8d77f4943"),
             // Testnet3 reorganises by thousands of blocks at times (difficulty resets).
             reorg_limit: 8000,
@@ -55,6 +57,7 @@ impl Bitcoin {
             node_chain: "testnet4",
             node_subdir: "testnet4",
             rpc_port: 48332,
+            magic: [0x1c, 0x16, 0x3f, 0x28],
             genesis: reversed("00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043"),
             reorg_limit: 8000,
             electrum_tcp_port: 51001,
@@ -69,6 +72,7 @@ impl Bitcoin {
             node_chain: "signet",
             node_subdir: "signet",
             rpc_port: 38332,
+            magic: [0x0a, 0x03, 0xcf, 0x40],
             genesis: reversed("00000008819873e925422c1ff0f99f7cc9bbb232af63a077a480a3633bee1ef6"),
             reorg_limit: 2000,
             electrum_tcp_port: 60601,
@@ -83,6 +87,7 @@ impl Bitcoin {
             node_chain: "regtest",
             node_subdir: "regtest",
             rpc_port: 18443,
+            magic: [0xfa, 0xbf, 0xb5, 0xda],
             genesis: reversed("0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"),
             reorg_limit: 2000,
             electrum_tcp_port: 51001,
@@ -117,6 +122,7 @@ const BASE: Chain = Chain {
     node_chain: "",
     node_subdir: "",
     rpc_port: 0,
+    magic: [0; 4],
     genesis: [0; 32],
     reorg_limit: 0,
     electrum_tcp_port: 0,
@@ -144,6 +150,20 @@ impl Coin for Bitcoin {
 
     fn header_hash(&self, header: &[u8]) -> BlockHash {
         BlockHash::from_byte_array(sha256d(header))
+    }
+
+    fn link_len(&self) -> usize {
+        HEADER_LEN as usize
+    }
+
+    fn chain_link(&self, start: &[u8]) -> Option<ChainLink> {
+        let header = start.get(..self.link_len())?;
+        let hash = self.header_hash(header);
+        let target =
+            CompactTarget::from_consensus(u32::from_le_bytes(*header[72..].first_chunk()?));
+        let prev_hash = BlockHash::from_byte_array(*header[4..].first_chunk()?);
+        let is_met = Target::from_compact(target).is_met_by(hash);
+        is_met.then_some(ChainLink { hash, prev_hash, target })
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Chain {
     pub node_subdir: &'static str,
     /// Port of the node's RPC when none is configured.
     pub rpc_port: u16,
+    /// What begins each message to a peer and each record of a block file (`pchMessageStart`).
+    pub magic: [u8; 4],
     /// Genesis block, in hash order.
     pub genesis: [u8; 32],
     /// Blocks below the tip that a reorg is assumed never to reach; the undo window of the base tier.

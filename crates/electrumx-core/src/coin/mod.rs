@@ -2,9 +2,11 @@
 
 mod bitcoin;
 mod chain;
+mod link;
 
 pub use self::bitcoin::Bitcoin;
 pub use self::chain::{Chain, Network};
+pub use self::link::ChainLink;
 
 use ::bitcoin::{BlockHash, OutPoint, Txid};
 
@@ -31,6 +33,13 @@ pub trait Coin: Send + Sync + 'static {
 
     /// Returns the hash of a raw header.
     fn header_hash(&self, header: &[u8]) -> BlockHash;
+
+    /// Returns how many bytes of a block's beginning [`chain_link`](Self::chain_link) needs.
+    fn link_len(&self) -> usize;
+
+    /// Reads what places a block in the chain from its first bytes; `None` when these are no header, or one that lacks its proof of
+    /// work: garbage hardly ever has it.
+    fn chain_link(&self, start: &[u8]) -> Option<ChainLink>;
 }
 
 /// Receives the parts of a block in its order. All methods borrow from the raw bytes.

@@ -63,6 +63,17 @@ fn genesis_blocks_are_those_of_the_networks() {
             genesis.block_hash()
         );
         assert_parsed(&serialize(&genesis));
+        assert_eq!(chain.magic, network.magic().to_bytes());
+
+        let coin = Bitcoin::new(chain.network);
+        let link = coin.chain_link(&serialize(&genesis)).unwrap();
+        assert_eq!((link.hash, link.prev_hash), (genesis.block_hash(), BlockHash::all_zeros()));
+        let work = genesis.header.work().to_string().parse().unwrap();
+        assert_eq!(ChainLink::work(link.target), work);
+        let mut header = serialize(&genesis.header);
+        assert_eq!(coin.chain_link(&header[..79]), None);
+        header[72..76].fill(0);
+        assert_eq!(coin.chain_link(&header), None, "a target of nothing cannot be met");
     }
 }
 
