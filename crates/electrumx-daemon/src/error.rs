@@ -11,6 +11,9 @@ pub enum DaemonError {
     /// The work was cancelled: the server is stopping.
     #[error("cancelled")]
     Cancelled,
+    /// There is no node, see [`Daemon::none`](crate::Daemon::none).
+    #[error("this server has no node: it is in offline mode")]
+    NoNode,
     /// The node refuses the login (HTTP 401 or 403).
     #[error("the node at {node} refuses the login; {hint}")]
     Auth {
@@ -98,7 +101,8 @@ impl From<DaemonError> for SourceError {
             DaemonError::Rpc { ref message, .. } if message.contains("pruned") => Self::Fatal(
                 format!("{error}; the index needs a node that keeps all blocks (prune=0)"),
             ),
-            DaemonError::Auth { .. }
+            DaemonError::NoNode
+            | DaemonError::Auth { .. }
             | DaemonError::WrongChain { .. }
             | DaemonError::TooLarge { .. }
             | DaemonError::Config(_) => Self::Fatal(error.to_string()),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+mod block_files;
 mod check;
 mod client;
 mod config;
@@ -12,6 +13,7 @@ mod transport;
 mod zmq;
 
 pub use auth::Auth;
+pub use block_files::{BlockFiles, BlockFilesError, FilesAlone, FilesWithNode, ScanProgress};
 pub use check::NodeCheck;
 pub use client::Daemon;
 pub use config::DaemonConfig;

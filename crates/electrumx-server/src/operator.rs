@@ -64,7 +64,7 @@ impl State for Operator {
             version: concat!("ElectrumX-rs ", env!("CARGO_PKG_VERSION")).into(),
             coin: chain.coin.into(),
             net: chain.net.into(),
-            daemon: self.daemon.url().to_string(),
+            daemon: self.daemon.url().map_or_else(|| "offline".into(), ToString::to_string),
             phase: self.phase(),
             daemon_height: match progress {
                 Some(progress) => Some(progress.target),

@@ -49,8 +49,18 @@ impl Daemon {
             ));
         }
         let nodes = config.urls.iter().map(|url| Node::new(url.clone(), &config).map(Arc::new));
-        Ok(Self(Arc::new(Inner {
-            nodes: nodes.collect::<Result<_, _>>()?,
+        Ok(Self::with(nodes.collect::<Result<_, _>>()?, &config, token))
+    }
+
+    /// Makes a client without a node: every call fails at once with [`DaemonError::NoNode`].
+    #[must_use]
+    pub fn none(token: CancellationToken) -> Self {
+        Self::with(Vec::new(), &DaemonConfig::new(Vec::new()), token)
+    }
+
+    fn with(nodes: Vec<Arc<Node>>, config: &DaemonConfig, token: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            nodes,
             current: AtomicUsize::new(0),
             answered: AtomicBool::new(false),
             trouble: TroubleLog::default(),
@@ -58,14 +68,20 @@ impl Daemon {
             token,
             bounded: Semaphore::new(config.concurrency),
             patient: Semaphore::new(config.concurrency),
-        })))
+        }))
     }
 
-    /// Returns the URL of the node that is asked next.
+    /// Returns the URL of the node that is asked next; `None` when there is no node at all.
     #[must_use]
-    pub fn url(&self) -> &NodeUrl {
-        let index = self.0.current.load(Ordering::Relaxed) % self.0.nodes.len();
-        &self.0.nodes[index].url
+    pub fn url(&self) -> Option<&NodeUrl> {
+        let index = self.0.current.load(Ordering::Relaxed).checked_rem(self.0.nodes.len())?;
+        Some(&self.0.nodes[index].url)
+    }
+
+    /// Tells whether there is no node, see [`none`](Self::none).
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.nodes.is_empty()
     }
 
     /// Calls any method, bounded. `params` serialises to a JSON array or object.

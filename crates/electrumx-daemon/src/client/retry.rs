@@ -28,6 +28,9 @@ impl Daemon {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        if self.is_none() {
+            return Err(DaemonError::NoNode);
+        }
         let deadline = self.0.deadline;
         let work = async {
             match style {

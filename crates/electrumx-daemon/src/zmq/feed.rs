@@ -84,7 +84,7 @@ impl Task {
         let mut pause = RETRY.0;
         let mut told = String::new();
         loop {
-            let url = self.daemon.url().clone();
+            let Some(url) = self.daemon.url().cloned() else { return };
             let wait = match self.daemon.zmq_notifications().await {
                 Ok(list) => match plan(&self.config, &list, &url) {
                     plan if plan.is_empty() => {
@@ -153,7 +153,7 @@ impl Task {
         for (endpoint, topics, subscriber) in subscribers {
             let (daemon, sender, url) = (self.daemon.clone(), self.sender.clone(), url.clone());
             tasks.spawn(async move {
-                let same_node = || *daemon.url() == url;
+                let same_node = || daemon.url() == Some(&url);
                 let result = read(subscriber, &topics, &sender, same_node).await;
                 (endpoint, result)
             });

@@ -116,7 +116,7 @@ async fn the_next_node_stands_in_and_stays() {
     }
     assert!(start.elapsed() < Duration::from_millis(200), "no pause before all were tried");
     assert_eq!((busy.requests(), good.requests()), (1, 3));
-    assert!(good.url.contains(&daemon.url().port().to_string()));
+    assert!(good.url.contains(&daemon.url().unwrap().port().to_string()));
 }
 
 #[tokio::test]

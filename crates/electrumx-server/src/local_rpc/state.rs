@@ -45,7 +45,7 @@ pub struct Info {
     pub coin: String,
     /// The network.
     pub net: String,
-    /// Where the node is, without its password.
+    /// Where the node is, without its password; `offline` without one.
     pub daemon: String,
     /// What the server is doing.
     pub phase: Phase,
