@@ -91,6 +91,7 @@ impl From<NodeError> for RpcError {
     fn from(error: NodeError) -> Self {
         match error {
             NodeError::Rpc { message, .. } => Self::Node(message),
+            NodeError::Offline => Self::Node(error.to_string()),
             NodeError::Unavailable(why) => {
                 tracing::debug!(why, "a request failed because the node is unavailable");
                 Self::Node("the node is unavailable at the moment".into())

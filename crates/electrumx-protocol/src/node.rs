@@ -162,6 +162,9 @@ pub enum NodeError {
         /// The node's words.
         message: String,
     },
+    /// There is no node: the server serves what is on disk.
+    #[error("this server has no node: it is in offline mode")]
+    Offline,
     /// The node cannot be asked, or answered something that makes no sense.
     #[error("the node cannot be asked: {0}")]
     Unavailable(String),

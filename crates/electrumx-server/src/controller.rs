@@ -8,12 +8,11 @@ use electrumx_core::Index;
 use electrumx_core::coin::Coin as _;
 use electrumx_core::mempool::Mempool;
 use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_daemon::{Daemon, DaemonConfig, DaemonError, PrefetchConfig, Prefetcher};
+use electrumx_daemon::{Daemon, DaemonConfig, DaemonError};
 use electrumx_protocol::{Service, ServiceConfig};
 use electrumx_storage::{Identity, LmdbStore, Options};
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +26,8 @@ use crate::mempool_view::MempoolView;
 use crate::node::ServerNode;
 use crate::operator::Operator;
 use crate::progress::ProgressReporter;
+use crate::source::{block_files, block_source};
+use crate::tx_files::TxFiles;
 
 /// Longest wait for views of the index to be dropped at shutdown.
 const CLOSE: Duration = Duration::from_secs(5);
@@ -82,7 +83,12 @@ async fn serve(
     store: Arc<LmdbStore>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let daemon = Daemon::new(DaemonConfig::new(env.nodes.clone()), stop.clone())?;
+    let daemon = if env.offline {
+        Daemon::none(stop.clone())
+    } else {
+        Daemon::new(DaemonConfig::new(env.nodes.clone()), stop.clone())?
+    };
+    let files = block_files(env, &stop)?;
     let reporter = ProgressReporter::new(env.coin.chain(), stop.clone());
     let (following, follows) = watch::channel(Following::default());
     let pool = Arc::new(RwLock::new(Mempool::default()));
@@ -117,13 +123,14 @@ async fn serve(
             Arc::clone(&pool),
         ));
         let (handle, inbox) = follower::channel();
-        let node = Arc::new(ServerNode::new(daemon.clone(), Arc::clone(&mempool), handle));
+        let txs = files.clone().map(|files| TxFiles::new(env.coin, files, Arc::clone(&index)));
+        let node = Arc::new(ServerNode::new(daemon.clone(), Arc::clone(&mempool), handle, txs));
         let service = Arc::new(Service::new(index, pool, node, service_config(env)?)?);
         let _ = operator.service.set(Arc::clone(&service));
 
         let policy = FlushPolicy::with_budget(env.cache_bytes);
         let processor = Processor::new(env.coin, Arc::clone(&store), policy)?;
-        let source = Prefetcher::new(daemon, Handle::current(), PrefetchConfig::default());
+        let source = block_source(daemon, &files, stop.clone());
         let follower = Follower {
             index: IndexThread::spawn(processor, source, reporter)?,
             mempool,
@@ -151,8 +158,11 @@ async fn serve(
     result
 }
 
-/// Waits for the node and makes sure that it is the right one; `false` when cancelled meanwhile.
+/// Waits for the node, if there is to be one, and makes sure that it is the right one; `false` when cancelled meanwhile.
 async fn check_node(env: &Env, daemon: &Daemon) -> anyhow::Result<bool> {
+    if daemon.is_none() {
+        return Ok(true);
+    }
     match daemon.check_chain(env.coin.chain()).await {
         Ok(check) => {
             for warning in &check.warnings {

@@ -14,4 +14,6 @@ mod operator;
 pub mod progress;
 pub mod rpc_client;
 pub mod signals;
+mod source;
 pub mod telemetry;
+mod tx_files;

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::hold::Hold;
 use crate::mempool_view::MempoolView;
+use crate::tx_files::TxFiles;
 
 /// Longest wait for a broadcast transaction to enter the mempool view by a whole round.
 const ENTER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ pub(crate) struct ServerNode {
     daemon: Daemon,
     mempool: Arc<MempoolView>,
     follower: FollowerHandle,
+    files: Option<TxFiles>,
 }
 
 /// What the rest of the server tells the follower, and hears from it.
@@ -45,8 +47,14 @@ pub(crate) struct FollowerHandle {
 }
 
 impl ServerNode {
-    pub(crate) fn new(daemon: Daemon, mempool: Arc<MempoolView>, follower: FollowerHandle) -> Self {
-        Self { daemon, mempool, follower }
+    /// Makes a node of its client, and of the block files as far as they are at hand.
+    pub(crate) fn new(
+        daemon: Daemon,
+        mempool: Arc<MempoolView>,
+        follower: FollowerHandle,
+        files: Option<TxFiles>,
+    ) -> Self {
+        Self { daemon, mempool, follower, files }
     }
 
     /// Makes an accepted transaction visible, at once if possible, else by a whole round.
@@ -138,6 +146,11 @@ impl Node for ServerNode {
         txid: &Txid,
         block: Option<BlockHash>,
     ) -> Result<Vec<u8>, NodeError> {
+        if let Some((files, block)) = self.files.as_ref().zip(block)
+            && let Some(raw) = boxed(files.transaction(*txid, block)).await
+        {
+            return Ok(raw);
+        }
         let raw =
             boxed(self.daemon.raw_transaction(txid, block.as_ref())).await.map_err(node_error)?;
         raw.ok_or_else(|| NodeError::Rpc { code: -5, message: NO_SUCH_TX.to_owned() })
@@ -173,6 +186,7 @@ fn version_text(version: u32) -> String {
 fn node_error(err: DaemonError) -> NodeError {
     match err {
         DaemonError::Rpc { code, message, .. } => NodeError::Rpc { code, message },
+        DaemonError::NoNode => NodeError::Offline,
         other => NodeError::Unavailable(format!("{:#}", anyhow::Error::from(other))),
     }
 }

@@ -440,3 +440,51 @@ fn sessions_leave_files_for_the_rest() {
     assert_eq!(sessions.within_open_files(Some(1_000_000)), 1000);
     assert_eq!(sessions.within_open_files(None), 1000);
 }
+
+#[test]
+fn block_files_of_a_node_on_this_machine_are_found() {
+    let machine = Machine::new();
+    machine.write(".bitcoin/bitcoin.conf", "[signet]\nblocksdir=/elsewhere\n");
+    let env = machine.env();
+    assert!(env.blocks_dir.is_none() && !env.offline);
+    assert!(report(&env).contains("blocks: from the node"), "{}", report(&env));
+
+    machine.write(".bitcoin/blocks/blk00000.dat", "");
+    machine.write(".bitcoin/testnet3/blocks/blk00000.dat", "");
+    let dir = machine.bitcoin_dir();
+    let env = machine.env();
+    assert_eq!(env.blocks_dir, Some(dir.join("blocks")));
+    assert!(report(&env).contains("the local node's files in"), "{}", report(&env));
+    let blocks_dir = |flags: &[&str]| machine.load(flags).unwrap().blocks_dir;
+    let local = ["--daemon-url", "http://u:p@127.0.0.1/", "--net", "testnet"];
+    assert_eq!(blocks_dir(&local), Some(dir.join("testnet3/blocks")));
+    // A node elsewhere has other files, as far as can be told.
+    assert_eq!(blocks_dir(&["--daemon-url", "http://u:p@192.0.2.7/"]), None);
+    assert_eq!(blocks_dir(&["--blocks-dir", "none"]), None);
+    // The directory of this network is elsewhere and cannot be read.
+    assert_eq!(blocks_dir(&["--net", "signet"]), None);
+
+    let other = machine.write("mounted/blk00000.dat", "").parent().unwrap().to_owned();
+    let flags = ["--daemon-url", "http://u:p@192.0.2.7/", "--blocks-dir", other.to_str().unwrap()];
+    let env = machine.load(&flags).unwrap();
+    assert_eq!(env.blocks_dir, Some(other));
+    assert!(report(&env).contains("what is not there from the node"), "{}", report(&env));
+    let error = machine.load(&["--blocks-dir", "/nonexistent/blocks"]).unwrap_err().to_string();
+    assert!(error.contains("BLOCKS_DIR") && error.contains("/nonexistent/blocks"), "{error}");
+}
+
+#[test]
+fn offline_mode_needs_block_files_and_no_node() {
+    let machine = Machine::without_node();
+    let error = machine.load(&["--offline"]).unwrap_err().to_string();
+    assert!(error.contains("BLOCKS_DIR") && !error.contains("DAEMON_URL"), "{error}");
+    let dir = machine.write("mounted/blk00000.dat", "").parent().unwrap().to_owned();
+    let env = machine.load(&["--offline", "--blocks-dir", dir.to_str().unwrap()]).unwrap();
+    assert!(env.offline && env.nodes.is_empty());
+    assert_eq!(env.blocks_dir, Some(dir));
+    assert_eq!(env.zmq, electrumx_daemon::ZmqConfig::Off);
+    // Beside a node's data directory that is enough.
+    machine.write(".bitcoin/blocks/blk00000.dat", "");
+    let env = machine.load(&["--offline"]).unwrap();
+    assert_eq!(env.blocks_dir, Some(machine.bitcoin_dir().join("blocks")));
+}

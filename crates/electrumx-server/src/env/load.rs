@@ -8,6 +8,7 @@ use std::time::Duration;
 use electrumx_core::coin::Coin as _;
 use electrumx_daemon::ZmqConfig;
 
+use super::blocks_dir::blocks_dir;
 use super::certificate_files::CertificateFiles;
 use super::coin::coin;
 use super::command::{command, config_file, give_flags};
@@ -25,8 +26,8 @@ use super::surroundings::Surroundings;
 use super::variable::Status;
 use super::variables::{
     ALL, ALLOW_ROOT, ANON_LOGS, BANNER_FILE, CACHE_MB, DAEMON_POLL_INTERVAL_BLOCKS,
-    DAEMON_POLL_INTERVAL_MEMPOOL, DB_DIRECTORY, DONATION_ADDRESS, OBSOLETE, PEER_DISCOVERY,
-    REORG_LIMIT, ZMQ,
+    DAEMON_POLL_INTERVAL_MEMPOOL, DB_DIRECTORY, DONATION_ADDRESS, OBSOLETE, OFFLINE,
+    PEER_DISCOVERY, REORG_LIMIT, ZMQ,
 };
 use super::{Env, Note};
 
@@ -56,7 +57,15 @@ impl Env {
         let local = LocalNode::find(&settings, around);
         let coin = coin(&mut settings, local.as_ref(), &mut notes);
         let chain = coin.chain();
-        let nodes = nodes(&mut settings, local.as_ref(), chain, &mut notes);
+        let offline = settings.boolean(&OFFLINE, false);
+        let nodes = if offline {
+            notes.info("no node is asked (OFFLINE)");
+            Vec::new()
+        } else {
+            nodes(&mut settings, local.as_ref(), chain, &mut notes)
+        };
+        let blocks_dir =
+            blocks_dir(&mut settings, local.as_ref(), nodes.first(), chain, &mut notes);
         let db_directory = db_directory(&mut settings, around, chain, &mut notes);
         let millis = 10..=3_600_000;
         let poll_blocks = settings.number(&DAEMON_POLL_INTERVAL_BLOCKS, 1000, millis.clone());
@@ -68,9 +77,11 @@ impl Env {
         let env = Self {
             coin,
             nodes,
+            blocks_dir,
+            offline,
             poll_blocks: Duration::from_millis(poll_blocks),
             poll_mempool: Duration::from_millis(poll_mempool),
-            zmq: zmq(&mut settings),
+            zmq: if offline { ZmqConfig::Off } else { zmq(&mut settings) },
             cache_bytes: cache_bytes(&mut settings, around, &mut notes),
             reorg_limit: settings.number(&REORG_LIMIT, chain.reorg_limit, 1..=1_000_000),
             services: listen,

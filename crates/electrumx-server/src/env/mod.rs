@@ -3,6 +3,7 @@
 //! Values are checked here and only here, all of them before anything is opened; what is wrong is reported at once, with the
 //! place it came from. Nothing else reads the environment.
 
+mod blocks_dir;
 mod certificate_files;
 mod coin;
 mod command;
@@ -50,8 +51,14 @@ use ipnet::IpNet;
 pub struct Env {
     /// `COIN` and `NET`: the chain to index. Default: Bitcoin on the main network, or on the one of the local node.
     pub coin: Bitcoin,
-    /// `DAEMON_URL`: the nodes with their logins, never empty; the first one is preferred. Default: the local node.
+    /// `DAEMON_URL`: the nodes with their logins, empty only if [`Self::offline`]; the first one is preferred. Default: the
+    /// local node.
     pub nodes: Vec<NodeUrl>,
+    /// `BLOCKS_DIR`: the node's block files, a directory that can be read; always there if [`Self::offline`]. Default: those of a
+    /// node on this machine.
+    pub blocks_dir: Option<PathBuf>,
+    /// `OFFLINE`: whether no node is asked at all. Default: false.
+    pub offline: bool,
     /// `DAEMON_POLL_INTERVAL_BLOCKS`: time between two questions for new blocks. Default 1 s (ElectrumX: 5 s): asking
     /// for a block hash is nothing to a node, and wallets see a new block that much sooner.
     pub poll_blocks: Duration,

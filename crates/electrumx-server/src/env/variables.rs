@@ -69,6 +69,22 @@ pub(crate) const ZMQ: Variable = Variable::new(
     "Where the node tells of new blocks and transactions at once: where it says itself (auto), or tcp://HOST:PORT or ipc:///PATH. It needs -zmqpubsequence in the node, and is no replacement for asking it.",
 );
 
+pub(crate) const BLOCKS_DIR: Variable = Variable::new(
+    "BLOCKS_DIR",
+    Group::Node,
+    "DIR|none",
+    "blocks in the data directory of a node on this machine, if it can be read",
+    "The node's directory of block files (blk*.dat), local or mounted: blocks and transactions are read there, which is several times cheaper than asking the node. What the files lack comes from the node.",
+);
+pub(crate) const OFFLINE: Variable = Variable::new(
+    "OFFLINE",
+    Group::Node,
+    "BOOL",
+    "false",
+    "Asks no node: indexes the chain in BLOCKS_DIR and serves it, without a mempool and without broadcasts.",
+)
+.boolean();
+
 pub(crate) const DB_DIRECTORY: Variable = Variable::new(
     "DB_DIRECTORY",
     Group::Index,
@@ -341,6 +357,8 @@ pub(crate) const ALL: &[Variable] = &[
     DAEMON_POLL_INTERVAL_BLOCKS,
     DAEMON_POLL_INTERVAL_MEMPOOL,
     ZMQ,
+    BLOCKS_DIR,
+    OFFLINE,
     DB_DIRECTORY,
     CACHE_MB,
     DB_ENGINE,

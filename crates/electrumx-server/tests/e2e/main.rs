@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "tests say which seed they use and how long things took")]
 
 mod bad_input;
+mod block_files;
 mod chain;
 mod common;
 mod compare;

@@ -60,6 +60,12 @@ impl LocalNode {
         }
     }
 
+    /// Returns the directory of the chain's block files.
+    pub(crate) fn blocks_dir(&self, chain: &Chain) -> PathBuf {
+        let dir = self.conf.of_chain(chain, "blocksdir").map_or(self.dir.as_path(), Path::new);
+        dir.join(chain.node_subdir).join("blocks")
+    }
+
     fn cookie(&self, chain: &Chain) -> PathBuf {
         let name = self.conf.of_chain(chain, "rpccookiefile").unwrap_or(".cookie");
         self.dir.join(chain.node_subdir).join(name)

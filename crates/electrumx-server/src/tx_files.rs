@@ -1,0 +1,87 @@
+//! Confirmed transactions out of the node's block files: no call of the node, which would need its `txindex` or read the
+//! whole block.
+
+use std::sync::Arc;
+
+use electrumx_core::Index;
+use electrumx_core::bitcoin::{BlockHash, OutPoint, Txid};
+use electrumx_core::coin::{Bitcoin, BlockVisitor, Coin as _, HeaderFacts, TxFacts};
+use electrumx_daemon::BlockFiles;
+use tokio::sync::Semaphore;
+
+/// Transactions read at once: the rest of the blocking threads are for the index.
+const READERS: usize = 8;
+
+/// Reads transactions at the places that the index knows.
+pub(crate) struct TxFiles {
+    coin: Bitcoin,
+    files: Arc<BlockFiles<Bitcoin>>,
+    index: Arc<dyn Index>,
+    readers: Semaphore,
+}
+
+impl TxFiles {
+    pub(crate) fn new(
+        coin: Bitcoin,
+        files: Arc<BlockFiles<Bitcoin>>,
+        index: Arc<dyn Index>,
+    ) -> Self {
+        Self { coin, files, index, readers: Semaphore::new(READERS) }
+    }
+
+    /// Returns a transaction of a block; `None` when the files do not serve, whatever the reason.
+    pub(crate) async fn transaction(&self, txid: Txid, block: BlockHash) -> Option<Vec<u8>> {
+        let _permit = self.readers.acquire().await.ok()?;
+        let (coin, files, index) = (self.coin, Arc::clone(&self.files), Arc::clone(&self.index));
+        let read = move || read(coin, &files, &*index, &txid, &block);
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::debug!("transaction {txid} is not read from the block files: {error:#}");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "reading a transaction panicked; this is a bug");
+                None
+            }
+        }
+    }
+}
+
+fn read(
+    coin: Bitcoin,
+    files: &BlockFiles<Bitcoin>,
+    index: &dyn Index,
+    txid: &Txid,
+    block: &BlockHash,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let view = index.view()?;
+    let Some(number) = view.tx_num(txid)? else { return Ok(None) };
+    let Some(height) = view.height_of(number) else { return Ok(None) };
+    // The chain may have been reorganised since the caller looked.
+    if view.block_hash(height)? != Some(*block) {
+        return Ok(None);
+    }
+    let Some(place) = view.tx_position(number)? else { return Ok(None) };
+    drop(view);
+    let Some(raw) = files.part(block, place.offset, place.size)? else { return Ok(None) };
+    let mut id = Id(None);
+    coin.visit_tx(&raw, &mut id)?;
+    anyhow::ensure!(id.0 == Some(*txid), "another one is at its place");
+    Ok(Some(raw))
+}
+
+/// Keeps a parsed transaction's id.
+struct Id(Option<Txid>);
+
+impl BlockVisitor for Id {
+    fn header(&mut self, _: HeaderFacts<'_>) {}
+
+    fn input(&mut self, _: OutPoint) {}
+
+    fn output(&mut self, _: u32, _: u64, _: &[u8]) {}
+
+    fn tx(&mut self, tx: TxFacts) {
+        self.0 = Some(tx.txid);
+    }
+}
