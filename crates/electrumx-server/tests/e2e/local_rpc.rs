@@ -67,6 +67,8 @@ fn state_of(setup: &Setup) -> Result<Value> {
     wait_until(PATIENCE, "both sessions to be counted", || {
         let info = setup.server.rpc("getinfo", json!([]))?;
         ensure!(info["sessions"]["count"] == 2, "{info}");
+        // Wallets may know of a block a moment before the follower has noted that they do.
+        ensure!(info["daemon height"] == info["db height"], "{info}");
         Ok(info)
     })
 }
