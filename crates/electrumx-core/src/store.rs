@@ -239,6 +239,18 @@ pub enum StoreError {
         /// The database directory.
         path: String,
     },
+    /// The disk has no room for what is about to be written.
+    #[error(
+        "the disk that holds {path} has {free} bytes free, and {needed} are needed for a while; make room"
+    )]
+    NoRoom {
+        /// The database directory.
+        path: String,
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that there are.
+        free: u64,
+    },
     /// Stored bytes make no sense.
     #[error(
         "table {table} is damaged: {what}; rebuild the index by removing the database directory"
@@ -267,6 +279,6 @@ impl StoreError {
     /// Tells whether to go on is pointless: the database must be repaired or reopened first.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        !matches!(self, Self::Full { .. } | Self::TooMany { .. })
+        !matches!(self, Self::Full { .. } | Self::NoRoom { .. } | Self::TooMany { .. })
     }
 }

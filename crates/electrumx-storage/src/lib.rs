@@ -7,6 +7,7 @@ mod bulk;
 mod chain;
 mod chain_rows;
 mod codec;
+mod compact;
 mod create;
 mod dir_lock;
 mod directory;
@@ -32,6 +33,7 @@ mod unwind;
 mod view;
 
 pub use bulk::{BulkOptions, FirstSync, first_sync};
+pub use compact::Compaction;
 #[doc(hidden)]
 pub use dump::TableDump;
 pub use identity::Identity;

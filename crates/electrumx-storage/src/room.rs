@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
+use electrumx_core::StoreError;
+
 /// Bytes to try with; they are taken back at once.
 const PROBE: usize = 1 << 20;
 
@@ -33,6 +35,27 @@ pub(crate) fn clarify(error: heed::Error, file: &Path) -> heed::Error {
         },
         error => error,
     }
+}
+
+/// Checks that the disk has room for so many bytes more.
+pub(crate) fn check(dir: &Path, needed: u64) -> Result<(), StoreError> {
+    // Where the system does not tell, the write itself will.
+    let Some(free) = free_bytes(dir) else { return Ok(()) };
+    if free >= needed {
+        return Ok(());
+    }
+    Err(StoreError::NoRoom { path: dir.display().to_string(), needed, free })
+}
+
+#[cfg(unix)]
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(dir).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
 }
 
 fn try_to_extend(path: &Path) -> io::Result<()> {

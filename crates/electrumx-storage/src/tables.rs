@@ -197,6 +197,16 @@ impl Table {
         self.db.put_with_flags(txn, PutFlags::APPEND, &key, value)
     }
 
+    /// The same with a key as it was read.
+    pub(crate) fn append_raw(
+        &self,
+        txn: &mut RwTxn<'_>,
+        key: &[u8],
+        value: &[u8],
+    ) -> heed::Result<()> {
+        self.db.put_with_flags(txn, PutFlags::APPEND, key, value)
+    }
+
     /// Deletes a row that must exist.
     pub(crate) fn remove(
         &self,

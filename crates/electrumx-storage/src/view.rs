@@ -74,7 +74,7 @@ impl LmdbView {
     }
 
     /// Returns who has spent an output, if that was in the tip tier.
-    fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
+    pub(crate) fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
         let table = self.shared.tables.spends;
         let row = table.get(self.txn(), &output_key(output))?;
         let decode = |row| codec::tx_num(row).ok_or_else(|| table.corrupt(format!("{output:?}")));

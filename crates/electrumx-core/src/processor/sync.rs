@@ -44,9 +44,11 @@ pub struct BulkProgress {
     pub total: u64,
 }
 
-/// The parts of a bulk job that follow the reading of blocks, in order.
+/// The parts of a bulk job, in order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum BulkPhase {
+    /// Copying headers and transaction ids of blocks that are indexed already.
+    Blocks,
     /// Finding what has spent outputs that were not in memory any more.
     Join,
     /// Writing the outputs by script.

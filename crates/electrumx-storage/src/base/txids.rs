@@ -44,8 +44,12 @@ impl Buckets {
 
     /// Returns the first 32 bits of an id.
     pub(crate) fn prefix(&self, txid: &Txid) -> u32 {
-        let [a, b, c, d, ..] = txid.to_byte_array();
-        u32::from_be_bytes([a, b, c, d]) & self.mask
+        self.prefix_of(txid.as_byte_array())
+    }
+
+    /// Returns the first 32 bits of an id as stored.
+    pub(crate) fn prefix_of(&self, [a, b, c, d, ..]: &[u8; 32]) -> u32 {
+        u32::from_be_bytes([*a, *b, *c, *d]) & self.mask
     }
 
     /// Returns the bucket of a prefix.

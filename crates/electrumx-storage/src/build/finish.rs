@@ -6,8 +6,9 @@ use electrumx_core::StoreError;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use super::record::{ScriptRecord, TxidRecord, UtxoRecord};
+use super::record::{ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord};
 use super::rows::Rows;
+use super::spool::Spool;
 use crate::base::{Buckets, PageWriter, UtxoWriter, Widths};
 use crate::codec::u32_key;
 
@@ -34,11 +35,7 @@ pub(crate) fn utxo_rows(records: &[[u8; UtxoRecord::LEN]], rows: &mut Rows) {
 }
 
 /// Groups ascending prefixes and numbers into buckets.
-pub(crate) fn bucket_rows(
-    entries: impl Iterator<Item = (u32, u64)>,
-    buckets: Buckets,
-    rows: &mut Rows,
-) {
+fn bucket_rows(entries: impl Iterator<Item = (u32, u64)>, buckets: Buckets, rows: &mut Rows) {
     let mut row = Vec::new();
     let mut current = None;
     for (prefix, number) in entries {
@@ -95,10 +92,26 @@ pub(crate) fn append_ordered(
     Ok(())
 }
 
-/// Returns the records' prefixes and numbers.
-pub(crate) fn txid_entries(
-    partition: usize,
-    records: &[[u8; TxidRecord::LEN]],
-) -> impl Iterator<Item = (u32, u64)> {
-    records.iter().map(move |record| TxidRecord(*record).parts(partition))
+/// Returns into how many groups the partitions of the transaction ids fall: where a bucket holds several
+/// partitions, they are taken together.
+pub(crate) fn txid_groups(buckets: Buckets) -> usize {
+    1 << buckets.bits.min(8)
+}
+
+/// Makes the rows of a group of partitions.
+pub(crate) fn txid_rows(
+    spool: &Spool<{ TxidRecord::LEN }>,
+    group: usize,
+    buckets: Buckets,
+) -> Result<Rows, StoreError> {
+    let size = TXID_PARTS / txid_groups(buckets);
+    let mut entries = Vec::new();
+    for part in group * size..(group + 1) * size {
+        let mut records = spool.read_all(part)?;
+        records.sort_unstable();
+        entries.extend(records.iter().map(|record| TxidRecord(*record).parts(part)));
+    }
+    let mut rows = Rows::default();
+    bucket_rows(entries.into_iter(), buckets, &mut rows);
+    Ok(rows)
 }

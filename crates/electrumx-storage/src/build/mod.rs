@@ -13,7 +13,7 @@ mod spool;
 
 pub(crate) use self::appender::Appender;
 pub(crate) use self::file::BuildFile;
-pub(crate) use self::finish::{append_ordered, bucket_rows, script_rows, txid_entries, utxo_rows};
+pub(crate) use self::finish::{append_ordered, script_rows, txid_groups, txid_rows, utxo_rows};
 pub(crate) use self::record::{
     OUTPUT, ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord, output_bytes, part,
 };

@@ -25,4 +25,15 @@ impl Rows {
             (key, value)
         })
     }
+
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.bytes.clear();
+        self.entries = 0;
+    }
+
+    /// Bytes of the values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
 }

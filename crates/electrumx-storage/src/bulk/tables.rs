@@ -8,8 +8,8 @@ use super::build::Build;
 use super::checkpoint::{Checkpoint, Stage};
 use crate::base::{BaseFacts, Buckets, Widths, number_width};
 use crate::build::{
-    Appender, Rows, ScriptRecord, TXID_PARTS, append_ordered, bucket_rows, script_rows, sort,
-    txid_entries, utxo_rows,
+    Appender, Rows, ScriptRecord, append_ordered, script_rows, sort, txid_groups, txid_rows,
+    utxo_rows,
 };
 use crate::tables::Table;
 
@@ -80,20 +80,8 @@ impl Build<'_> {
         let width = number_width(chain.tx_count());
         let buckets = Buckets::for_count(chain.tx_count(), width, self.prefix_len);
         let spool = &self.txids;
-        // Where a bucket holds several partitions, they are taken together.
-        let groups = 1 << buckets.bits.min(8);
-        let size = TXID_PARTS / groups;
-        let prepare = |group: usize| {
-            let mut rows = Rows::default();
-            let mut entries = Vec::new();
-            for part in group * size..(group + 1) * size {
-                let mut records = spool.read_all(part)?;
-                records.sort_unstable();
-                entries.extend(txid_entries(part, &records));
-            }
-            bucket_rows(entries.into_iter(), buckets, &mut rows);
-            Ok(rows)
-        };
+        let groups = txid_groups(buckets);
+        let prepare = |group| txid_rows(spool, group, buckets);
         let table = self.file.tables.txid_buckets;
         let stage = self.write_stage(observer, BulkPhase::Txids, groups, table, prepare)?;
         let (Ended::Done, Some(tip)) = (stage, chain.tip()) else { return Ok(None) };

@@ -4,6 +4,7 @@
 mod blocks;
 mod bulk;
 mod common;
+mod compact;
 mod conformance;
 mod crash;
 mod disk_full;
