@@ -1,5 +1,6 @@
 //! The controller: builds the components, owns their lifetimes and the order in which they stop.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::compactor::Compactor;
 use crate::env::{Env, Protocol};
+use crate::first_sync::FirstSync;
 use crate::follower::{self, Follower, Following};
 use crate::index_thread::IndexThread;
 use crate::listener::Entrance;
@@ -92,10 +95,12 @@ async fn serve(
     let reporter = ProgressReporter::new(env.coin.chain(), stop.clone());
     let (following, follows) = watch::channel(Following::default());
     let pool = Arc::new(RwLock::new(Mempool::default()));
+    let compactor = Compactor::new(env, Arc::clone(&store), stop.clone());
     let operator = Arc::new(Operator {
         coin: env.coin,
         daemon: daemon.clone(),
         store: Arc::clone(&store),
+        compactor: Arc::clone(&compactor),
         pool: Arc::clone(&pool),
         following: follows.clone(),
         progress: reporter.latest(),
@@ -128,17 +133,20 @@ async fn serve(
         let service = Arc::new(Service::new(index, pool, node, service_config(env)?)?);
         let _ = operator.service.set(Arc::clone(&service));
 
+        let chain_bytes = files.as_ref().and_then(|files| bytes_in(files.dir()));
+        let first_sync = FirstSync::new(env, Arc::clone(&store), chain_bytes);
         let policy = FlushPolicy::with_budget(env.cache_bytes);
         let processor = Processor::new(env.coin, Arc::clone(&store), policy)?;
         let source = block_source(daemon, &files, stop.clone());
         let follower = Follower {
-            index: IndexThread::spawn(processor, source, reporter)?,
+            index: IndexThread::spawn(processor, source, reporter, first_sync)?,
             mempool,
             service: Arc::clone(&service),
             inbox,
             poll_interval: env.poll_blocks.min(env.poll_mempool),
             zmq: env.zmq.clone(),
             following,
+            compactor: Arc::clone(&compactor),
             stop: stop.clone(),
         };
         tasks.spawn(follower.run());
@@ -155,7 +163,14 @@ async fn serve(
         // The end of any part is the end of all: cancelled, or failed.
         stop.cancel();
     }
+    compactor.join().await;
     result
+}
+
+/// Returns the bytes of the files in a directory.
+fn bytes_in(dir: &Path) -> Option<u64> {
+    let sizes = std::fs::read_dir(dir).ok()?.map(|entry| Some(entry.ok()?.metadata().ok()?.len()));
+    sizes.sum()
 }
 
 /// Waits for the node, if there is to be one, and makes sure that it is the right one; `false` when cancelled meanwhile.

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::compactor::Compactor;
 use crate::hold::Hold;
 use crate::index_thread::IndexThread;
 use crate::mempool_view::{Haste, MempoolView, Round, Touched};
@@ -68,6 +69,7 @@ pub(crate) struct Follower {
     pub(crate) poll_interval: Duration,
     pub(crate) zmq: ZmqConfig,
     pub(crate) following: watch::Sender<Following>,
+    pub(crate) compactor: Arc<Compactor>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -143,6 +145,7 @@ impl Follower {
         };
         self.drain_accepted(touched);
         self.publish(tip, touched).await?;
+        self.compactor.look();
         Ok(next)
     }
 

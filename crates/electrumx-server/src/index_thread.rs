@@ -8,11 +8,28 @@ use electrumx_core::processor::{Observer, ProcessError, Processor, Synced};
 use electrumx_core::{BlockSource, Store};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::first_sync::{Begun, FirstSync};
+
 type Reply = oneshot::Sender<Result<Synced, ProcessError>>;
 
 enum Command {
     Sync(Reply),
     TrackTouchedScripts,
+}
+
+fn sync<C: Coin, S: Store, B: BlockSource>(
+    processor: &mut Processor<C, S>,
+    source: &mut B,
+    observer: &mut impl Observer,
+    first_sync: &mut FirstSync,
+) -> Result<Synced, ProcessError> {
+    if processor.tip().is_none() {
+        match first_sync.run(source, observer)? {
+            Begun::Wait => return Ok(Synced { node_is_behind: true, ..Synced::default() }),
+            Begun::GoOn => processor.reload()?,
+        }
+    }
+    processor.sync(source, observer)
 }
 
 /// Handle of the thread. Dropping it lets the thread end after its current sync.
@@ -28,6 +45,7 @@ impl IndexThread {
         mut processor: Processor<C, S>,
         mut source: B,
         mut observer: O,
+        mut first_sync: FirstSync,
     ) -> anyhow::Result<Self>
     where
         C: Coin,
@@ -40,8 +58,10 @@ impl IndexThread {
             while let Some(command) = inbox.blocking_recv() {
                 match command {
                     Command::Sync(reply) => {
+                        let synced =
+                            sync(&mut processor, &mut source, &mut observer, &mut first_sync);
                         // The receiver is gone only when the server is stopping.
-                        let _ = reply.send(processor.sync(&mut source, &mut observer));
+                        let _ = reply.send(synced);
                     }
                     Command::TrackTouchedScripts => processor.track_touched_scripts(),
                 }

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bind;
+mod compactor;
 pub mod controller;
 pub mod env;
+mod first_sync;
 mod follower;
 mod hold;
 mod index_thread;

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::compactor::Compactor;
 use crate::follower::Following;
 use crate::local_rpc::{Info, MempoolInfo, Phase, Session, State, Totals};
 use crate::node::ServerNode;
@@ -23,6 +24,7 @@ pub(crate) struct Operator {
     pub(crate) coin: Bitcoin,
     pub(crate) daemon: Daemon,
     pub(crate) store: Arc<LmdbStore>,
+    pub(crate) compactor: Arc<Compactor>,
     pub(crate) pool: Arc<RwLock<Mempool>>,
     pub(crate) following: watch::Receiver<Following>,
     pub(crate) progress: LatestProgress,
@@ -90,6 +92,10 @@ impl State for Operator {
 
     fn disconnect(&self, id: u64) -> bool {
         self.service.get().is_some_and(|service| service.disconnect(id))
+    }
+
+    fn compact(&self) -> bool {
+        self.compactor.start()
     }
 
     fn stop(&self) {

@@ -40,6 +40,7 @@ impl State for Fake {
             db_bytes: Some(5678),
             mempool: Some(MempoolInfo { txs: 3, vbytes: 400 }),
             progress: Some(SyncProgress {
+                step: "indexing blocks",
                 height: 100,
                 target: 200,
                 fraction: 0.5,
@@ -76,6 +77,10 @@ impl State for Fake {
 
     fn disconnect(&self, id: u64) -> bool {
         id == 8 && !self.gone.swap(true, Ordering::Relaxed)
+    }
+
+    fn compact(&self) -> bool {
+        true
     }
 
     fn stop(&self) {

@@ -1,6 +1,7 @@
 //! Sizes.
 
 use std::fs;
+use std::path::Path;
 
 use electrumx_core::StoreError;
 use heed::{AnyTls, RoTxn};
@@ -42,15 +43,23 @@ impl LmdbStore {
     /// # Errors
     /// When a file cannot be seen.
     pub fn disk_bytes(&self) -> Result<u64, StoreError> {
+        let (base, tip) = self.tier_bytes()?;
+        Ok(base + tip)
+    }
+
+    /// Returns the lengths of the files of base and tip in bytes.
+    ///
+    /// # Errors
+    /// When a file cannot be seen.
+    pub fn tier_bytes(&self) -> Result<(u64, u64), StoreError> {
         let shared = self.shared();
-        let base = shared.base.as_ref().map(|base| base.path.clone());
-        let mut bytes = 0;
-        for path in [Some(tip_file(&shared.dir)), base].into_iter().flatten() {
+        let bytes = |path: &Path| {
             let found = fs::metadata(path);
             let found = found.map_err(|error| backend("see the size of a file")(error.into()))?;
-            bytes += found.len();
-        }
-        Ok(bytes)
+            Ok(found.len())
+        };
+        let base = shared.base.as_ref().map_or(Ok(0), |base| bytes(&base.path))?;
+        Ok((base, bytes(&tip_file(&shared.dir))?))
     }
 
     /// Returns the sizes of the tables.

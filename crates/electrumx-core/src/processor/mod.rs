@@ -139,6 +139,15 @@ impl<C: Coin, S: Store> Processor<C, S> {
         self.reset()
     }
 
+    /// Goes on from the store's tip, after something else has written to the store. What was pending is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn reload(&mut self) -> Result<(), StoreError> {
+        self.reset()
+    }
+
     /// Drops what is not committed.
     fn reset(&mut self) -> Result<(), StoreError> {
         self.chain.clear();

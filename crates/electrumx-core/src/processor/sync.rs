@@ -73,7 +73,7 @@ pub struct Progress {
 }
 
 /// The outcome of a sync.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Synced {
     /// The last block, committed; `None` while the index is empty.
     pub tip: Option<BlockId>,

@@ -43,6 +43,8 @@ enum Command {
         #[arg(required = true)]
         session_ids: Vec<String>,
     },
+    /// Folds the part of the index for new blocks into the compact part, in the background.
+    Compact,
     /// Stops the server.
     Stop,
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Disconnect { session_ids } => {
             ("disconnect", json!({ "session_ids": session_ids }))
         }
+        Command::Compact => ("compact", json!({})),
         Command::Stop => ("stop", json!({})),
     };
     let timeout = Duration::from_secs(cli.timeout);

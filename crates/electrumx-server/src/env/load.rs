@@ -25,9 +25,9 @@ use super::settings::{Origin, Settings};
 use super::surroundings::Surroundings;
 use super::variable::Status;
 use super::variables::{
-    ALL, ALLOW_ROOT, ANON_LOGS, BANNER_FILE, CACHE_MB, DAEMON_POLL_INTERVAL_BLOCKS,
-    DAEMON_POLL_INTERVAL_MEMPOOL, DB_DIRECTORY, DONATION_ADDRESS, OBSOLETE, OFFLINE,
-    PEER_DISCOVERY, REORG_LIMIT, ZMQ,
+    ALL, ALLOW_ROOT, ANON_LOGS, BANNER_FILE, BULK_BLOCKS, CACHE_MB, COMPACT_MB,
+    DAEMON_POLL_INTERVAL_BLOCKS, DAEMON_POLL_INTERVAL_MEMPOOL, DB_DIRECTORY, DONATION_ADDRESS,
+    OBSOLETE, OFFLINE, PEER_DISCOVERY, REORG_LIMIT, TEMP_DIR, ZMQ,
 };
 use super::{Env, Note};
 
@@ -82,6 +82,10 @@ impl Env {
             poll_blocks: Duration::from_millis(poll_blocks),
             poll_mempool: Duration::from_millis(poll_mempool),
             zmq: if offline { ZmqConfig::Off } else { zmq(&mut settings) },
+            temp_dir: settings.path(&TEMP_DIR),
+            bulk_blocks: settings.number(&BULK_BLOCKS, 5000, 0..=u32::MAX),
+            compact_bytes: Some(settings.number(&COMPACT_MB, 2000, 0..=1_000_000_000) * MB)
+                .filter(|bytes| *bytes > 0),
             cache_bytes: cache_bytes(&mut settings, around, &mut notes),
             reorg_limit: settings.number(&REORG_LIMIT, chain.reorg_limit, 1..=1_000_000),
             services: listen,

@@ -72,6 +72,12 @@ pub struct Env {
     /// `CACHE_MB`: memory for indexing, in bytes. Default: a quarter of the memory, at most ElectrumX's 1,200 MB, at least
     /// 64 MB.
     pub cache_bytes: usize,
+    /// `TEMP_DIR`: where the first sync keeps its temporary files. Default: in the database directory.
+    pub temp_dir: Option<PathBuf>,
+    /// `BULK_BLOCKS`: length of a chain from which on the first sync is done in bulk. Default: 5,000.
+    pub bulk_blocks: Height,
+    /// `COMPACT_MB`: size of the tip of the index from which on it is folded into the base, in bytes; `None`: never. Default: 2 GB.
+    pub compact_bytes: Option<u64>,
     /// `REORG_LIMIT`: depth in blocks from which on a block counts as final. Default: the chain's.
     pub reorg_limit: Height,
     /// `SERVICES`: where to listen, `LocalRPC` included. No two share host and port.

@@ -99,6 +99,27 @@ pub(crate) const CACHE_MB: Variable = Variable::new(
     "a quarter of the memory, at most 1200",
     "Memory for indexing, in units of 1,000,000 bytes.",
 );
+pub(crate) const TEMP_DIR: Variable = Variable::new(
+    "TEMP_DIR",
+    Group::Index,
+    "DIR",
+    "in DB_DIRECTORY",
+    "Where the first sync keeps its temporary files, which take about as much room as the index will; a folder on another disk makes it faster.",
+);
+pub(crate) const BULK_BLOCKS: Variable = Variable::new(
+    "BULK_BLOCKS",
+    Group::Index,
+    "BLOCKS",
+    "5000",
+    "A chain that is longer (REORG_LIMIT left out) is indexed in bulk at first, which is many times faster.",
+);
+pub(crate) const COMPACT_MB: Variable = Variable::new(
+    "COMPACT_MB",
+    Group::Index,
+    "MB",
+    "2000",
+    "When the part of the index for new blocks is larger than this, and than an eighth of the rest, it is folded into the compact part, in the background. 0 is never.",
+);
 pub(crate) const DB_ENGINE: Variable = Variable::new(
     "DB_ENGINE",
     Group::Index,
@@ -361,6 +382,9 @@ pub(crate) const ALL: &[Variable] = &[
     OFFLINE,
     DB_DIRECTORY,
     CACHE_MB,
+    TEMP_DIR,
+    BULK_BLOCKS,
+    COMPACT_MB,
     DB_ENGINE,
     SERVICES,
     REPORT_SERVICES,

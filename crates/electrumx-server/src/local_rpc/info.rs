@@ -52,6 +52,7 @@ pub(crate) fn getinfo(info: Info, sessions: &[Session]) -> Value {
 
 fn progress(progress: SyncProgress) -> Value {
     json!({
+        "step": progress.step,
         "height": progress.height,
         "target": progress.target,
         "percent": tenths(progress.fraction * 100.0),

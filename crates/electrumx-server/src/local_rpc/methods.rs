@@ -7,7 +7,7 @@ use super::json_rpc::RpcError;
 use super::state::State;
 
 /// What `unknown method` lists.
-const KNOWN: [&str; 4] = ["disconnect", "getinfo", "sessions", "stop"];
+const KNOWN: [&str; 5] = ["compact", "disconnect", "getinfo", "sessions", "stop"];
 
 /// Carries out a method.
 pub(crate) fn call(state: &dyn State, method: &str, params: &Value) -> Result<Value, RpcError> {
@@ -19,6 +19,14 @@ pub(crate) fn call(state: &dyn State, method: &str, params: &Value) -> Result<Va
         "sessions" => {
             no_params(params)?;
             Ok(info::sessions(&state.sessions()))
+        }
+        "compact" => {
+            no_params(params)?;
+            Ok(json!(if state.compact() {
+                "compacting; see the log"
+            } else {
+                "already compacting"
+            }))
         }
         "disconnect" => Ok(disconnect(state, &session_ids(params)?)),
         "stop" => {

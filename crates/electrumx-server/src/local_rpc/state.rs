@@ -18,6 +18,9 @@ pub trait State: Send + Sync + 'static {
     /// Ends a session; `false` when there is none of this number.
     fn disconnect(&self, id: u64) -> bool;
 
+    /// Has the index compacted in the background; `false` when that is being done already.
+    fn compact(&self) -> bool;
+
     /// Asks the server to stop. It returns at once.
     fn stop(&self);
 }

@@ -19,9 +19,14 @@ const SAMPLES: usize = 60;
 /// A pause after which rates begin anew: the node had no block to give.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// The step that all syncs have.
+pub(super) const BLOCKS: &str = "indexing blocks";
+
 /// Where a sync stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SyncProgress {
+    /// What is being done; fraction and time are of this alone.
+    pub step: &'static str,
     /// The last block indexed.
     pub height: u32,
     /// The node's height.
@@ -98,6 +103,7 @@ impl Meter {
             (f64::from(last.height) + 1.0, f64::from(target) + 1.0, blocks_per_sec)
         };
         SyncProgress {
+            step: BLOCKS,
             height: last.height,
             target,
             fraction: if total > 0.0 { (done / total).clamp(0.0, 1.0) } else { 1.0 },
@@ -113,6 +119,13 @@ impl Meter {
 impl fmt::Display for SyncProgress {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are small")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.step != BLOCKS {
+            write!(f, "{}, {:.1} %", self.step, (self.fraction * 100.0).min(99.9))?;
+            return match self.time_left {
+                Some(left) => write!(f, ", {} left", duration(left)),
+                None => Ok(()),
+            };
+        }
         write!(
             f,
             "height {} of {} ({:.1} %), {} blocks/s, {} txs/s, {:.1} MB/s",

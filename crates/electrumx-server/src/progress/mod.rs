@@ -3,6 +3,8 @@
 mod mainnet;
 mod meter;
 mod reporter;
+mod step;
 
 pub use meter::{Meter, SyncProgress};
 pub use reporter::{LatestProgress, ProgressReporter};
+pub use step::phase_name;

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use electrumx_core::BlockId;
 use electrumx_core::coin::Chain;
-use electrumx_core::processor::{Observer, Progress};
+use electrumx_core::processor::{BulkProgress, Observer, Progress};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::meter::{Meter, SyncProgress};
+use super::step::Step;
 use crate::local_rpc::thousands;
 
 /// Time between two lines.
@@ -25,6 +26,7 @@ pub struct ProgressReporter {
     /// When this run of blocks began, and its first height.
     began: Option<(Instant, u32)>,
     last_line: Option<Instant>,
+    step: Option<Step>,
     stop: CancellationToken,
 }
 
@@ -53,6 +55,7 @@ impl ProgressReporter {
             latest: LatestProgress::default(),
             began: None,
             last_line: None,
+            step: None,
             stop,
         }
     }
@@ -72,7 +75,7 @@ impl ProgressReporter {
         }
         if height >= progress.target {
             self.latest.set(None);
-            self.began = None;
+            (self.began, self.step) = (None, None);
             self.last_line = None;
             let blocks = u64::from(height.saturating_sub(first)) + 1;
             let took = now.duration_since(began);
@@ -84,9 +87,7 @@ impl ProgressReporter {
                 )
             } else {
                 let (height, blocks) = (thousands(height.into()), thousands(blocks));
-                format!(
-                    "indexed up to the node's tip at height {height}: {blocks} blocks in {took:.1?}"
-                )
+                format!("indexed up to height {height}: {blocks} blocks in {took:.1?}")
             });
         }
         let since = self.last_line.unwrap_or(began);
@@ -108,6 +109,20 @@ impl Observer for ProgressReporter {
     fn advanced(&mut self, progress: &Progress) {
         if let Some(line) = self.line(progress, Instant::now()) {
             tracing::info!("{line}");
+        }
+    }
+
+    fn bulk(&mut self, progress: &BulkProgress) {
+        let now = Instant::now();
+        let step = Step::of(self.step, progress.phase, now);
+        self.step = Some(step);
+        let last = self.latest.get().unwrap_or_default();
+        let measured = step.progress(progress, last, now);
+        // With the last unit the job may be over.
+        self.latest.set((progress.done < progress.total).then_some(measured));
+        if self.last_line.is_none_or(|last| now.duration_since(last) >= LINE) {
+            self.last_line = Some(now);
+            tracing::info!("indexing: {measured}");
         }
     }
 
@@ -152,7 +167,7 @@ mod tests {
             lines[0].starts_with("indexing: height 50 of 300 (16.9 %), 10 blocks/s"),
             "{lines:#?}"
         );
-        assert_eq!(lines[5], "indexed up to the node's tip at height 300: 301 blocks in 30.0s");
+        assert_eq!(lines[5], "indexed up to height 300: 301 blocks in 30.0s");
 
         let tip = BlockId { height: 301, hash: BlockHash::all_zeros() };
         let progress = Progress { tip, target: 301, tx_count: 0, block_bytes: 1234 };

@@ -191,7 +191,7 @@ fn terminated_while_it_syncs(node: &Regtest, whole: Duration, expected: [u8; 32]
 }
 
 /// Some hundred blocks whose rows do not fit into one commit of a small cache.
-fn busy_chain(node: &Regtest) -> Result<()> {
+pub(crate) fn busy_chain(node: &Regtest) -> Result<()> {
     let mut coins = Coins::new(node, 11);
     coins.mature(30)?;
     coins.split(200, 20_000_000)?;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod block_files;
+mod bulk;
 mod chain;
 mod common;
 mod compare;

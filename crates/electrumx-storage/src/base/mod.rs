@@ -1,7 +1,7 @@
 //! The base tier: everything up to a height, written once in key order and never changed.
 //!
 //! Numbers and heights in it begin at 0; it is read beside the tip tier, whose numbers go on where these
-//! end. See `docs/schema.md` for its bytes and ADR 0008 for the reasons.
+//! end. See `docs/schema.md` for its bytes and ADR 0009 for the reasons.
 
 mod amount;
 mod facts;

@@ -2,7 +2,7 @@
 //!
 //! Outputs wait in memory for their spending; most are spent soon, and their entries are finished then. What memory
 //! cannot hold is spilled and joined at the end, partition by partition; no step reads at random from what
-//! is larger than memory. See `docs/design.md` §5 and ADR 0008.
+//! is larger than memory. See ADR 0009.
 
 mod build;
 mod checkpoint;

@@ -11,7 +11,7 @@ use crate::blocks::{Node, chain, coin, deltas};
 use crate::common::{open, options, temp, temp_with};
 
 /// Options that make a small chain meet everything a large one does.
-fn tight() -> BulkOptions {
+pub(crate) fn tight() -> BulkOptions {
     BulkOptions {
         budget_bytes: 0,
         threads: Some(3),

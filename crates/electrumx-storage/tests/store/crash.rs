@@ -6,8 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use electrumx_core::conformance::{Rng, TestChain, assert_shows};
-use electrumx_core::{BlockDelta, Index as _, Store as _};
+use electrumx_core::{BlockDelta, HashXKey, Index as _, Store as _};
+use electrumx_storage::{BulkOptions, FirstSync, first_sync};
 
+use crate::blocks::{Node, chain, coin, deltas};
 use crate::common::{child, child_dir, open, temp};
 
 const KILLS: u64 = 20;
@@ -74,4 +76,79 @@ fn killed_at_any_moment_the_store_is_at_some_tip() {
         assert_shows(&*store.view().unwrap(), &blocks[..len]);
     }
     assert!(steps > 0, "the child never got anywhere");
+}
+
+const BULK_KILLS: u64 = 30;
+
+/// The options of the first sync that is killed: a checkpoint every few blocks.
+fn bulk_options() -> BulkOptions {
+    BulkOptions { checkpoint_bytes: 60_000, ..crate::bulk::tight() }
+}
+
+const BULK_BLOCKS: u32 = 150;
+
+/// Does a first sync, folds what the tip has, and says so.
+#[test]
+#[ignore = "run by killed_at_any_moment_a_first_sync_goes_on"]
+fn first_sync_until_killed() {
+    let (store, blocks) = (open(&child_dir()), chain(52, BULK_BLOCKS as usize + 40));
+    println!("\nbegun");
+    let (mut node, options) = (Node::new(&blocks), bulk_options());
+    let done = first_sync(&store, &coin(), &mut node, BULK_BLOCKS, &options, &mut ()).unwrap();
+    assert!(matches!(done, FirstSync::Done(_)), "{done:?}");
+    println!("\nsynced");
+    let all = deltas(&blocks, options_key());
+    let next = store.view().unwrap().tip().unwrap().height as usize + 1;
+    for batch in all[next..].chunks(4) {
+        store.append(batch).unwrap();
+    }
+    store.compact(10, &mut ()).unwrap();
+    println!("\nall done");
+}
+
+fn options_key() -> HashXKey {
+    crate::common::options().hashx_key.unwrap()
+}
+
+#[test]
+fn killed_at_any_moment_a_first_sync_goes_on() {
+    let clean = tempfile::tempdir().unwrap();
+    let run = |dir: &std::path::Path| {
+        let mut child = child("crash::first_sync_until_killed", dir);
+        child.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
+    };
+    let finish = |dir: &std::path::Path| {
+        let output = run(dir).wait_with_output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("\nall done"), "{output:?}");
+    };
+    let start = std::time::Instant::now();
+    finish(clean.path());
+    let whole = start.elapsed();
+    let wanted = open(clean.path()).digest().unwrap();
+
+    let mut rng = Rng::new(53);
+    let (mut kills, mut resumed, mut dir) = (0, 0, tempfile::tempdir().unwrap());
+    while kills < BULK_KILLS {
+        let mut child = run(dir.path());
+        let micros = u64::try_from(whole.as_micros()).unwrap();
+        thread::sleep(Duration::from_micros(rng.next() % micros));
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        if text.contains("\nall done") {
+            assert_eq!(open(dir.path()).digest().unwrap(), wanted, "after {kills} kills");
+            dir = tempfile::tempdir().unwrap();
+            continue;
+        }
+        kills += 1;
+        resumed += u64::from(dir.path().join("build/base.mdb").exists());
+    }
+    finish(dir.path());
+    let store = open(dir.path());
+    assert_eq!(store.digest().unwrap(), wanted);
+    assert_shows(
+        &*store.view().unwrap(),
+        &deltas(&chain(52, BULK_BLOCKS as usize + 40), options_key()),
+    );
+    assert!(resumed > 0, "no kill met a build");
 }

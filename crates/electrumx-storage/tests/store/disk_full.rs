@@ -2,10 +2,13 @@
 //! takes the same path.
 
 use electrumx_core::conformance::{TestChain, assert_shows};
+use electrumx_core::processor::ProcessError;
 use electrumx_core::{Index as _, Store as _, StoreError};
-use electrumx_storage::{LmdbStore, OpenError};
+use electrumx_storage::{BulkOptions, Compaction, LmdbStore, OpenError, first_sync};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::blocks::{Node, chain, coin, deltas};
+use crate::bulk::tight;
 use crate::common::{child, child_dir, identity, open, options, temp};
 
 fn limit_files(bytes: Option<u64>) {
@@ -67,4 +70,53 @@ fn with_little_room() {
     assert_shows(&*store.view().unwrap(), &blocks);
     clean.append(&blocks).unwrap();
     assert_eq!(store.digest().unwrap(), clean.digest().unwrap());
+}
+
+#[test]
+fn a_full_disk_stops_a_first_sync_and_a_compaction_which_go_on_when_there_is_room() {
+    assert_passes("disk_full::bulk_with_little_room");
+}
+
+#[test]
+#[ignore = "run by a_full_disk_stops_a_first_sync_and_a_compaction_which_go_on_when_there_is_room"]
+fn bulk_with_little_room() {
+    let blocks = chain(62, 120);
+    let all = deltas(&blocks, options().hashx_key.unwrap());
+    let options = BulkOptions { checkpoint_bytes: 60_000, ..tight() };
+    let run = |store: &LmdbStore| {
+        first_sync(store, &coin(), &mut Node::new(&blocks), 100, &options, &mut ())
+    };
+    // What a run without limits writes to its largest file; each limit ends in another phase.
+    let (store, clean) = (open(&child_dir()), temp());
+    run(&clean).unwrap();
+    let most = clean.disk_bytes().unwrap();
+    let mut refusals = 0;
+    for part in 1..20 {
+        limit_files(Some(most * part / 20));
+        match run(&store) {
+            Err(ProcessError::Store(error @ StoreError::Full { .. })) => {
+                refusals += 1;
+                assert!(!error.is_fatal());
+                assert_eq!(store.view().unwrap().tip(), None);
+            }
+            Ok(_) => break,
+            Err(error) => panic!("{error:?} with {part}/20 of the room"),
+        }
+    }
+    assert!(refusals > 2, "only {refusals}");
+    limit_files(None);
+    run(&store).unwrap();
+    assert_eq!(store.digest().unwrap(), clean.digest().unwrap());
+
+    store.append(&all[101..]).unwrap();
+    let (base, _) = store.tier_bytes().unwrap();
+    for part in [1, 4, 9] {
+        limit_files(Some(base * part / 10));
+        let refused = store.compact(5, &mut ()).unwrap_err();
+        assert!(matches!(refused, StoreError::Full { .. }), "{refused:?}");
+        assert_shows(&*store.view().unwrap(), &all);
+    }
+    limit_files(None);
+    assert!(matches!(store.compact(5, &mut ()).unwrap(), Compaction::Done(_)));
+    assert_shows(&*store.view().unwrap(), &all);
 }

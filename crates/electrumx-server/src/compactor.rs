@@ -1,0 +1,116 @@
+//! Folds the tip of the index into its base, in the background, when it has grown.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use electrumx_core::Height;
+use electrumx_core::processor::{BulkProgress, Observer};
+use electrumx_storage::{Compaction, LmdbStore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::env::Env;
+use crate::local_rpc::thousands;
+use crate::progress::phase_name;
+
+/// Time between two lines of the log.
+const LINE: Duration = Duration::from_secs(10);
+
+/// Looks at the size of the tip, and compacts the index.
+#[derive(Debug)]
+pub(crate) struct Compactor {
+    store: Arc<LmdbStore>,
+    /// Blocks that stay in the tip.
+    keep: Height,
+    /// Size of the tip from which on it is folded; none is never.
+    least_bytes: Option<u64>,
+    running: AtomicBool,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Compactor {
+    pub(crate) fn new(env: &Env, store: Arc<LmdbStore>, stop: CancellationToken) -> Arc<Self> {
+        let (keep, least_bytes) = (env.reorg_limit, env.compact_bytes);
+        let (running, tasks) = (AtomicBool::new(false), TaskTracker::new());
+        Arc::new(Self { store, keep, least_bytes, running, tasks, stop })
+    }
+
+    /// Starts a compaction if the tip has grown enough to be worth it.
+    pub(crate) fn look(self: &Arc<Self>) {
+        if let Some(least) = self.least_bytes
+            && self.is_worth_it(least)
+        {
+            self.start();
+        }
+    }
+
+    /// To write a base that is large for a tip that is small would be a waste.
+    fn is_worth_it(&self, least: u64) -> bool {
+        let Ok((base, tip)) = self.store.tier_bytes() else { return false };
+        tip >= least.max(base / 8)
+    }
+
+    /// Starts a compaction unless one is running; tells whether it did.
+    pub(crate) fn start(self: &Arc<Self>) -> bool {
+        if self.stop.is_cancelled() || self.running.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let this = Arc::clone(self);
+        self.tasks.spawn_blocking(move || {
+            this.run();
+            this.running.store(false, Ordering::Release);
+        });
+        true
+    }
+
+    fn run(&self) {
+        let began = Instant::now();
+        tracing::info!("compacting the index");
+        let mut watch = Watch { last: began, stop: &self.stop };
+        match self.store.compact(self.keep, &mut watch) {
+            Ok(Compaction::Done(tip)) => {
+                tracing::info!(
+                    "the index is compact up to block {tip}, in {:.0?}",
+                    began.elapsed()
+                );
+            }
+            Ok(Compaction::Nothing) => tracing::info!("there is nothing to compact"),
+            Ok(Compaction::Stopped) => {}
+            Ok(Compaction::ChainChanged) => {
+                tracing::info!("not compacted: the chain was reorganised meanwhile");
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "the index is not compacted");
+            }
+        }
+    }
+
+    /// Waits for the end of what is running, after `stop` was cancelled.
+    pub(crate) async fn join(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+struct Watch<'a> {
+    last: Instant,
+    stop: &'a CancellationToken,
+}
+
+impl Observer for Watch<'_> {
+    fn should_stop(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    fn bulk(&mut self, progress: &BulkProgress) {
+        if self.last.elapsed() >= LINE {
+            self.last = Instant::now();
+            let BulkProgress { phase, done, total } = *progress;
+            let (done, total) = (thousands(done), thousands(total));
+            tracing::info!("compacting the index: {}, {done} of {total}", phase_name(phase));
+        }
+    }
+}
