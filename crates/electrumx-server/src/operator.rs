@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compactor::Compactor;
 use crate::follower::Following;
-use crate::local_rpc::{Info, MempoolInfo, Phase, Session, State, Totals};
+use crate::local_rpc::{Info, MempoolInfo, Phase, Session, State, Totals, cache_line};
 use crate::node::ServerNode;
 use crate::progress::LatestProgress;
 
@@ -45,6 +45,12 @@ impl Operator {
             Some(_) if serving => Phase::Serving,
             Some(_) => Phase::Syncing,
         }
+    }
+
+    /// What the sessions' caches hold, and how often that was asked for.
+    fn caches(&self) -> Vec<(String, String)> {
+        let stats = self.service.get().map(|service| service.cache_stats()).unwrap_or_default();
+        stats.into_iter().map(|cache| (cache.name.to_owned(), cache_line(&cache))).collect()
     }
 
     fn mempool(&self) -> Option<MempoolInfo> {
@@ -80,7 +86,7 @@ impl State for Operator {
             progress,
             totals: Totals { requests: totals.requests, txs_sent: totals.txs_sent },
             services: self.services.clone(),
-            caches: Vec::new(),
+            caches: self.caches(),
             uptime: self.started.elapsed(),
         }
     }

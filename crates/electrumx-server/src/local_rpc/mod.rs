@@ -12,4 +12,4 @@ mod text;
 
 pub use server::serve;
 pub use state::{Info, MempoolInfo, Phase, Session, State, Totals};
-pub(crate) use text::{duration, thousands};
+pub(crate) use text::{cache_line, duration, thousands};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use electrumx_protocol::CacheStats;
+
 /// Shows a duration as ElectrumX does: `1d 02h 03m`, `02h 03m 04s`, `03m 04s` or `04s`.
 pub(crate) fn duration(duration: Duration) -> String {
     let secs = duration.as_secs();
@@ -12,6 +14,22 @@ pub(crate) fn duration(duration: Duration) -> String {
         60.. => format!("{mins:02}m {:02}s", secs % 60),
         _ => format!("{secs:02}s"),
     }
+}
+
+/// Shows how a cache fares as ElectrumX does, and how large it is.
+pub(crate) fn cache_line(stats: &CacheStats) -> String {
+    let lookups = stats.hits + stats.misses;
+    // Two digits are shown.
+    let rate = (stats.hits * 100).checked_div(lookups).unwrap_or(0);
+    format!(
+        "{} lookups, {} hits, {} entries, {} bytes, hitrate {}.{:02}",
+        thousands(lookups),
+        thousands(stats.hits),
+        thousands(stats.entries as u64),
+        thousands(stats.bytes as u64),
+        rate / 100,
+        rate % 100,
+    )
 }
 
 /// Shows a number with commas between thousands.

@@ -4,7 +4,8 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use electrumx_testkit::{Truth, fresh_script, wait_until};
+use bitcoin::ScriptBuf;
+use electrumx_testkit::{ElectrumClient, Truth, fresh_script, scripthash_hex, wait_until};
 use serde_json::{Value, json};
 
 use crate::common::{PATIENCE, RPC_TOOL, Setup};
@@ -32,6 +33,7 @@ fn the_operator_sees_the_state_and_stops_the_server() {
     let daemon = info["daemon"].as_str().unwrap();
     assert!(daemon.contains(&setup.node.rpc_addr().to_string()), "{daemon}");
     assert!(!info.to_string().contains("secret"), "{info}");
+    caches(&mut setup, &mut second, &scripts[0]).unwrap();
 
     let sessions = setup.server.rpc("sessions", json!([])).unwrap();
     let sessions = sessions.as_array().unwrap();
@@ -71,6 +73,27 @@ fn state_of(setup: &Setup) -> Result<Value> {
         ensure!(info["daemon height"] == info["db height"], "{info}");
         Ok(info)
     })
+}
+
+/// The same question twice: the second is answered from a cache.
+fn caches(setup: &mut Setup, client: &mut ElectrumClient, script: &ScriptBuf) -> Result<()> {
+    let counts = |setup: &mut Setup| -> Result<(u64, u64)> {
+        let info = setup.server.rpc("getinfo", json!([]))?;
+        for name in ["statuses", "histories", "block trees", "header tree"] {
+            let line =
+                info["caches"][name].as_str().with_context(|| format!("no {name}: {info}"))?;
+            ensure!(line.contains(" entries, ") && line.contains(" bytes, hitrate "), "{line}");
+        }
+        let line = info["caches"]["histories"].as_str().context("no line")?.to_owned();
+        let numbers: Vec<u64> =
+            line.split(", ").filter_map(|part| part.split(' ').next()?.parse().ok()).collect();
+        Ok((numbers[0], numbers[1]))
+    };
+    client.call("blockchain.scripthash.get_history", json!([scripthash_hex(script)]))?;
+    let (lookups, hits) = counts(setup)?;
+    client.call("blockchain.scripthash.get_history", json!([scripthash_hex(script)]))?;
+    ensure!(counts(setup)? == (lookups + 1, hits + 1), "it was at {lookups} and {hits}");
+    Ok(())
 }
 
 fn tool(setup: &Setup, args: &[&str]) -> Result<Output> {
