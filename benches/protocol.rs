@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::{BlockHash, Txid};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::mempool::{Mempool, MempoolOutput, MempoolTx};
 use electrumx_core::{
@@ -18,6 +18,7 @@ use electrumx_protocol::{
 };
 use electrumx_storage::{Identity, LmdbStore, Options};
 use parking_lot::RwLock;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 
@@ -112,6 +113,18 @@ fn fill(store: &LmdbStore, genesis: BlockHash) {
     }
 }
 
+fn filled() -> (TempDir, Arc<LmdbStore>, BlockHash) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let coin = Bitcoin::new(Network::Regtest);
+    let chain = coin.chain();
+    let genesis = chain.genesis_hash();
+    let identity = Identity { coin: chain.coin.into(), net: chain.net.into(), genesis };
+    let store = LmdbStore::open(&directory.path().join("db"), &identity, Options::default());
+    let store = Arc::new(store.expect("a new store"));
+    fill(&store, genesis);
+    (directory, store, genesis)
+}
+
 struct Client {
     runtime: Runtime,
     service: Arc<Service<NoNode>>,
@@ -150,6 +163,18 @@ impl Client {
         assert!(self.line.windows(8).any(|part| part == b"\"result\""));
     }
 
+    /// Sends requests at once and reads all answers. Both fit into the stream.
+    fn pipeline(&mut self, requests: &[u8], count: usize) {
+        self.runtime.block_on(async {
+            self.stream.write_all(requests).await.expect("the session reads");
+            for _ in 0..count {
+                self.line.clear();
+                self.stream.read_until(b'\n', &mut self.line).await.expect("the session answers");
+            }
+        });
+        assert!(self.line.windows(8).any(|part| part == b"\"result\""));
+    }
+
     /// An unconfirmed transaction of the hot script comes or goes, and the client is told.
     fn toggle(&mut self) {
         let mut mempool = self.mempool.write();
@@ -172,14 +197,7 @@ impl Client {
 }
 
 fn sessions(criterion: &mut Criterion) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let coin = Bitcoin::new(Network::Regtest);
-    let chain = coin.chain();
-    let genesis = chain.genesis_hash();
-    let identity = Identity { coin: chain.coin.into(), net: chain.net.into(), genesis };
-    let store = LmdbStore::open(&directory.path().join("db"), &identity, Options::default());
-    let store = Arc::new(store.expect("a new store"));
-    fill(&store, genesis);
+    let (_directory, store, genesis) = filled();
     let none = CacheSizes { statuses: 0, histories: 0, block_trees: 0 };
     let script = ScriptHash::of_script(HOT);
     let subscribe = format!(
@@ -207,5 +225,54 @@ fn sessions(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sessions);
+const PIPELINED: usize = 1_000;
+
+/// What one request of a thousand costs that come at once, the client's part included.
+fn pipelined(criterion: &mut Criterion) {
+    let (_directory, store, genesis) = filled();
+    let start = 1 + u64::from(BLOCKS / 2 - 1) * TXS_PER_BLOCK;
+    let script = |i: usize| {
+        // Scripts with one output each.
+        let number = start + HOT_PER_BLOCK + (i as u64 % (TXS_PER_BLOCK - HOT_PER_BLOCK));
+        ScriptHash::of_script(&number.to_le_bytes())
+    };
+    let height = |i: usize| i % (BLOCKS as usize + 1);
+    let of_script = |method: &'static str| {
+        move |i: usize| format!("\"blockchain.scripthash.{method}\",\"params\":[\"{}\"]", script(i))
+    };
+    let mut client = Client::new(&store, genesis, CacheSizes::default());
+    let mut group = criterion.benchmark_group("pipelined");
+    group.throughput(Throughput::Elements(PIPELINED as u64));
+    let mut bench = |name: &str, request: &dyn Fn(usize) -> String| {
+        let mut lines = String::new();
+        for i in 0..PIPELINED {
+            lines += &format!("{{\"jsonrpc\":\"2.0\",\"id\":{i},\"method\":{}}}\n", request(i));
+        }
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| client.pipeline(lines.as_bytes(), PIPELINED));
+        });
+    };
+    bench("ping", &|_| "\"server.ping\",\"params\":[]".to_owned());
+    bench("header", &|i| format!("\"blockchain.block.header\",\"params\":[{}]", height(i)));
+    bench("header_proof", &|i| {
+        format!("\"blockchain.block.header\",\"params\":[{},{BLOCKS}]", height(i))
+    });
+    bench("id_from_pos", &|i| {
+        format!(
+            "\"blockchain.transaction.id_from_pos\",\"params\":[{},{i}]",
+            1 + i % BLOCKS as usize
+        )
+    });
+    bench("merkle_3000", &|i| {
+        let txid = txid(start + i as u64);
+        format!("\"blockchain.transaction.get_merkle\",\"params\":[\"{txid}\",{}]", BLOCKS / 2)
+    });
+    bench("balance", &of_script("get_balance"));
+    bench("unspent", &of_script("listunspent"));
+    bench("history", &of_script("get_history"));
+    bench("subscribe", &of_script("subscribe"));
+    group.finish();
+}
+
+criterion_group!(benches, sessions, pipelined);
 criterion_main!(benches);

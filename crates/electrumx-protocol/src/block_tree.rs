@@ -10,11 +10,16 @@ use std::sync::Arc;
 use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_core::merkle::{self, Node};
-use electrumx_core::{ChainView, Height, StoreError};
+use electrumx_core::{ChainView, Height};
 use parking_lot::Mutex;
 
+use crate::error::RpcError;
 use crate::generations::Generations;
+use crate::reader::Effort;
 use crate::stats::CacheStats;
+
+/// Most transactions of a block whose tree is made at once.
+const LITTLE_BLOCK: u64 = 50;
 
 /// The merkle tree over a block's transaction ids, all levels.
 #[derive(PartialEq, Eq, Debug)]
@@ -77,18 +82,24 @@ impl BlockTrees {
         Self(Mutex::new(Generations::new(max_bytes)))
     }
 
-    /// Returns the tree of the block at a height; `None` when there is no such block.
+    /// Returns the tree of the block at a height; `None` when there is no such block. With little effort only a small
+    /// one, or one that is kept.
     pub(crate) fn at(
         &self,
+        effort: Effort,
         view: &dyn ChainView,
         height: Height,
-    ) -> Result<Option<Arc<BlockTree>>, StoreError> {
+    ) -> Result<Option<Arc<BlockTree>>, RpcError> {
         let Some(hash) = view.block_hash(height)? else { return Ok(None) };
         if let Some(tree) = self.0.lock().get(&hash) {
             return Ok(Some(Arc::clone(tree)));
         }
+        let numbers = view.block_txs(height);
+        if effort == Effort::Little && numbers.end - numbers.start > LITTLE_BLOCK {
+            return Err(RpcError::Later);
+        }
         // Two that miss at once both read: no one waits for another's read.
-        let tree = Arc::new(BlockTree::new(&view.txids(view.block_txs(height))?));
+        let tree = Arc::new(BlockTree::new(&view.txids(numbers)?));
         self.0.lock().insert(hash, Arc::clone(&tree), tree.bytes());
         Ok(Some(tree))
     }

@@ -35,6 +35,9 @@ pub(crate) enum RpcError {
     /// The node answered with an error or did not answer.
     #[error("{0}")]
     Node(String),
+    /// The read takes more than may be done at once: it is made anew elsewhere. Never sent.
+    #[error("internal server error")]
+    Later,
     /// A script has more history than is served.
     #[error("history too large")]
     HistoryTooLarge,
@@ -54,7 +57,7 @@ impl RpcError {
             Self::InvalidRequest(_) => -32600,
             Self::UnknownMethod(_) => -32601,
             Self::InvalidParams(_) => -32602,
-            Self::Internal => -32603,
+            Self::Internal | Self::Later => -32603,
             Self::BadRequest(_) => 1,
             Self::Node(_) => 2,
             Self::HistoryTooLarge => 10001,

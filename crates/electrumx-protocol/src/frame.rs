@@ -5,12 +5,17 @@ use bytes::{Bytes, BytesMut};
 /// Capacity an idle session keeps, in bytes.
 const IDLE_CAPACITY: usize = 4096;
 
+/// Most room for what clients send at once, in bytes, unless a line is longer.
+const BUSY_CAPACITY: usize = 1 << 16;
+
 /// Collects received bytes and hands out complete lines.
 #[derive(Debug)]
 pub(crate) struct Lines {
     buffer: BytesMut,
     /// How many bytes of `buffer` are known to hold no line end.
     scanned: usize,
+    /// How many bytes to read at once.
+    room: usize,
     max_len: usize,
 }
 
@@ -20,14 +25,19 @@ pub(crate) struct TooLong;
 
 impl Lines {
     pub(crate) fn new(max_len: usize) -> Self {
-        Self { buffer: BytesMut::new(), scanned: 0, max_len }
+        Self { buffer: BytesMut::new(), scanned: 0, room: IDLE_CAPACITY, max_len }
     }
 
-    /// Returns the buffer to read into, with room in it: more of it the longer the unfinished line
-    /// is.
+    /// Returns the buffer to read into, with room in it: more of it the longer the unfinished line is, and the more was
+    /// read at once of late.
     pub(crate) fn space(&mut self) -> &mut BytesMut {
-        self.buffer.reserve(self.buffer.len().clamp(IDLE_CAPACITY, 1 << 18));
+        self.buffer.reserve(self.buffer.len().clamp(self.room, 1 << 18));
         &mut self.buffer
+    }
+
+    /// Notes that so many bytes were read at once.
+    pub(crate) fn was_read(&mut self, count: usize) {
+        self.room = (count * 2).clamp(IDLE_CAPACITY, BUSY_CAPACITY);
     }
 
     /// Takes the next line, without its end.

@@ -6,11 +6,21 @@ use electrumx_core::{ChainView, Height, StoreError};
 
 use crate::stats::CacheStats;
 
+/// Edges that are kept: clients ask for proofs against their few checkpoints.
+const EDGES: usize = 16;
+
+/// The last node of each level of the tree over the first `count` leaves, lowest level first, the root last.
+#[derive(Debug)]
+struct Edge {
+    count: usize,
+    nodes: Vec<Node>,
+}
+
 /// The merkle tree over all block hashes: its complete nodes, level by level.
 ///
 /// A node is kept once all leaves below it exist; such nodes change only by a reorg. A proof
-/// against any height takes from here all but the O(log n) nodes at the right edge. Memory: 64
-/// bytes a block, 64 MB at a million; filled by the first proof asked for.
+/// against any height takes from here all but the O(log n) nodes at the right edge, which are kept for some heights.
+/// Memory: 64 bytes a block, 64 MB at a million; filled in the background.
 ///
 /// # Correctness
 ///
@@ -19,6 +29,7 @@ use crate::stats::CacheStats;
 #[derive(Default, Debug)]
 pub(crate) struct HeaderMerkle {
     levels: Vec<Vec<Node>>,
+    edges: Vec<Edge>,
     /// Proofs for which nothing had to be read, and others.
     hits: u64,
     misses: u64,
@@ -46,13 +57,54 @@ impl HeaderMerkle {
             self.push(leaf);
         }
         let count = cp_height as usize + 1;
-        let (mut branch, mut index, mut level, mut width) = (Vec::new(), height as usize, 0, count);
-        while width > 1 {
-            let sibling = (index ^ 1).min(width - 1);
-            branch.push(self.node(level, sibling, count));
-            (index, level, width) = (index / 2, level + 1, width.div_ceil(2));
+        let (mut index, mut width) = (height as usize, count);
+        let mut branch = Vec::with_capacity(24);
+        let edge = self.edge(count);
+        for last in &self.edges[edge].nodes {
+            let (level, sibling) = (branch.len(), (index ^ 1).min(width - 1));
+            if width == 1 {
+                return Ok(Some((branch, *last)));
+            }
+            branch.push(if sibling == width - 1 { *last } else { self.levels[level][sibling] });
+            (index, width) = (index / 2, width.div_ceil(2));
         }
-        Ok(Some((branch, self.node(level, 0, count))))
+        Ok(None)
+    }
+
+    /// Returns the place of the edge of the tree over the first `count` leaves, which must be there and at least one.
+    fn edge(&mut self, count: usize) -> usize {
+        if let Some(place) = self.edges.iter().position(|edge| edge.count == count) {
+            return place;
+        }
+        let mut nodes = vec![self.levels[0][count - 1]];
+        let mut width = count;
+        while width > 1 {
+            let (level, last) = (nodes.len() - 1, nodes[nodes.len() - 1]);
+            // The last of an odd number is paired with itself.
+            let left = if width % 2 == 1 { last } else { self.levels[level][width - 2] };
+            nodes.push(merkle::root_from_branch(left, &[last], 0));
+            width = width.div_ceil(2);
+        }
+        if self.edges.len() == EDGES {
+            self.edges.remove(0);
+        }
+        self.edges.push(Edge { count, nodes });
+        self.edges.len() - 1
+    }
+
+    /// Returns how many headers are to be added before there can be a proof against `cp_height`.
+    pub(crate) fn missing(&self, cp_height: Height) -> usize {
+        (cp_height as usize + 1).saturating_sub(self.len())
+    }
+
+    /// Adds up to `count` of the view's headers. Tells whether all are there.
+    pub(crate) fn grow(&mut self, view: &dyn ChainView, count: usize) -> Result<bool, StoreError> {
+        self.agree_with(view)?;
+        for _ in 0..count {
+            let Some(leaf) = leaf(view, self.len())? else { return Ok(true) };
+            self.push(leaf);
+        }
+        Ok(false)
     }
 
     pub(crate) fn stats(&self) -> CacheStats {
@@ -67,21 +119,6 @@ impl HeaderMerkle {
 
     fn len(&self) -> usize {
         self.levels.first().map_or(0, Vec::len)
-    }
-
-    /// Returns a node of the tree over the first `count` leaves.
-    fn node(&self, level: usize, index: usize, count: usize) -> Node {
-        if (index + 1) << level <= count
-            && let Some(node) = self.levels.get(level).and_then(|nodes| nodes.get(index))
-        {
-            return *node;
-        }
-        // Incomplete, so not a leaf: the tree holds all leaves below `count`.
-        let left = self.node(level - 1, 2 * index, count);
-        let right_starts = (2 * index + 1) << (level - 1);
-        let right =
-            if right_starts < count { self.node(level - 1, 2 * index + 1, count) } else { left };
-        merkle::root_from_branch(left, &[right], 0)
     }
 
     fn push(&mut self, leaf: Node) {
@@ -112,6 +149,7 @@ impl HeaderMerkle {
             for (level, nodes) in self.levels.iter_mut().enumerate() {
                 nodes.truncate(agreed >> level);
             }
+            self.edges.retain(|edge| edge.count <= agreed);
         }
         Ok(())
     }

@@ -11,9 +11,13 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a number.
-pub(crate) fn integer(out: &mut Vec<u8>, number: impl std::fmt::Display) {
-    use std::io::Write as _;
-    let _ = write!(out, "{number}");
+pub(crate) fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Appends a truth value.
+pub(crate) fn boolean(out: &mut Vec<u8>, value: bool) {
+    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 /// Appends a rate: always with a fraction or an exponent, since Cake Wallet reads integers as 0.

@@ -15,6 +15,7 @@ mod jsonrpc;
 mod node;
 mod outlet;
 mod outpoint;
+mod pace;
 mod params;
 mod peer;
 mod reader;

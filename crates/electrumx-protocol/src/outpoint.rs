@@ -104,7 +104,7 @@ impl OutputStatus {
                 out.extend_from_slice(b",\"spender_txhash\":");
                 json::txid(out, txid);
                 out.extend_from_slice(b",\"spender_height\":");
-                json::integer(out, height);
+                json::integer(out, *height);
             }
         }
         out.push(b'}');

@@ -1,7 +1,9 @@
-//! Reads of the index: on a bounded blocking pool, each from one snapshot.
+//! Reads of the index: small ones at once, others on a bounded blocking pool, each from one snapshot.
 //!
 //! # Correctness
 //!
+//! - What is read at once keeps a thread of the runtime: it is bounded ([`Effort::Little`]), waits for no lock that is
+//!   held for long, and is not tried for a while after it was slow ([`Pace`]).
 //! - No snapshot lives across an `.await`: a read opens one, collects, and closes it.
 //! - A [`Snapshot`] takes the mempool lock first and opens the view under it, so the view's tip is
 //!   never behind the mempool's by more than what the indexer itself is.
@@ -11,14 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use electrumx_core::mempool::Mempool;
-use electrumx_core::{ChainView, HashXKey, Index, StoreError};
-use parking_lot::{Mutex, RwLock};
+use electrumx_core::merkle::Node;
+use electrumx_core::{ChainView, HashXKey, Height, Index, StoreError};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::Semaphore;
 
 use crate::block_tree::BlockTrees;
 use crate::config::ServiceConfig;
 use crate::error::RpcError;
 use crate::header_merkle::HeaderMerkle;
+use crate::pace::Pace;
 use crate::script_cache::ScriptCache;
 use crate::stats::CacheStats;
 
@@ -31,9 +35,26 @@ pub(crate) struct Reader {
     header_merkle: Mutex<HeaderMerkle>,
     scripts: ScriptCache,
     block_trees: BlockTrees,
+    pace: Pace,
     permits: Arc<Semaphore>,
     timeout: Duration,
     max_history: usize,
+}
+
+/// Most outputs of a script that are read at once: so many read some hundred pages at most.
+const LITTLE_HISTORY: usize = 50;
+/// Most headers that are added at once to the tree over them.
+const LITTLE_MISSING: usize = 10;
+/// Headers added to the tree without a pause for those who want proofs.
+const FILLED_AT_ONCE: usize = 1_000;
+
+/// How much a read may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Effort {
+    /// What takes microseconds from memory; else the read is [`RpcError::Later`].
+    Little,
+    /// Whatever it takes.
+    Whole,
 }
 
 /// When a snapshot was taken: of two, the one with the larger stamp shows the same state or a later
@@ -57,10 +78,33 @@ impl Reader {
             header_merkle: Mutex::default(),
             scripts: ScriptCache::new(&config.caches, tip),
             block_trees: BlockTrees::new(config.caches.block_trees),
+            pace: Pace::default(),
             permits: Arc::new(Semaphore::new(limits.max_concurrent_reads.clamp(1, 1024))),
             timeout: limits.request_timeout,
             max_history: limits.max_history,
         })
+    }
+
+    /// Reads at once with little effort; `None` when that is not enough, or not the time for it.
+    pub(crate) fn at_once<T>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, RpcError>,
+    ) -> Option<Result<T, RpcError>> {
+        match self.pace.take(|| read(self))? {
+            Err(RpcError::Later | RpcError::HistoryTooLarge) => None,
+            done => Some(done),
+        }
+    }
+
+    /// Reads at once if that does, else on the blocking pool.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl Fn(&Self, Effort) -> Result<T, RpcError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        match self.at_once(|reader| read(reader, Effort::Little)) {
+            Some(done) => done,
+            None => self.run(move |reader| read(reader, Effort::Whole)).await,
+        }
     }
 
     /// Runs a read on the blocking pool, when it has room.
@@ -92,16 +136,48 @@ impl Reader {
         self.key
     }
 
-    pub(crate) fn max_history(&self) -> usize {
-        self.max_history
+    /// Returns the most outputs, and the most transactions, of a script that may be read.
+    pub(crate) fn max_history(&self, effort: Effort) -> usize {
+        match effort {
+            Effort::Little => self.max_history.min(LITTLE_HISTORY),
+            Effort::Whole => self.max_history,
+        }
     }
 
     pub(crate) fn mempool(&self) -> &RwLock<Mempool> {
         &self.mempool
     }
 
-    pub(crate) fn header_merkle(&self) -> &Mutex<HeaderMerkle> {
-        &self.header_merkle
+    /// Returns a header's proof: see [`HeaderMerkle::proof`].
+    pub(crate) fn header_proof(
+        &self,
+        effort: Effort,
+        view: &dyn ChainView,
+        height: Height,
+        cp_height: Height,
+    ) -> Result<Option<(Vec<Node>, Node)>, RpcError> {
+        let mut merkle = match effort {
+            Effort::Whole => self.header_merkle.lock(),
+            // The tree is being filled, or is to be.
+            Effort::Little => {
+                let merkle = self.header_merkle.try_lock();
+                let is_filled = |merkle: &MutexGuard<'_, HeaderMerkle>| {
+                    merkle.missing(cp_height) <= LITTLE_MISSING
+                };
+                merkle.filter(is_filled).ok_or(RpcError::Later)?
+            }
+        };
+        Ok(merkle.proof(view, height, cp_height)?)
+    }
+
+    /// Fills the tree over all headers in pieces, so that nobody who asks for a proof has to wait for that.
+    pub(crate) fn fill_header_merkle(&self) -> Result<(), StoreError> {
+        let mut is_full = false;
+        while !is_full {
+            let view = self.index.view()?;
+            is_full = self.header_merkle.lock().grow(&*view, FILLED_AT_ONCE)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn scripts(&self) -> &ScriptCache {
@@ -126,6 +202,8 @@ impl Reader {
 
     /// Opens a view of the chain and copies what `take` wants of the mempool.
     ///
+    /// With little effort it is [`RpcError::Later`] while the mempool is being changed.
+    ///
     /// The mempool stays locked while `take` runs, so it must be short; the view can be used as
     /// long as needed.
     ///
@@ -134,15 +212,35 @@ impl Reader {
     /// they do not overlap then the earlier lock's stamp was drawn earlier.
     pub(crate) fn snapshot<T>(
         &self,
+        effort: Effort,
+        take: impl FnOnce(&Mempool, &dyn ChainView) -> Result<T, StoreError>,
+    ) -> Result<Snapshot<T>, RpcError> {
+        let mempool = match effort {
+            Effort::Little => self.mempool.try_read().ok_or(RpcError::Later)?,
+            Effort::Whole => self.mempool.read(),
+        };
+        Ok(self.snapshot_under(&mempool, take)?)
+    }
+
+    /// As [`snapshot`](Self::snapshot), waiting for the mempool.
+    pub(crate) fn whole_snapshot<T>(
+        &self,
         take: impl FnOnce(&Mempool, &dyn ChainView) -> Result<T, StoreError>,
     ) -> Result<Snapshot<T>, StoreError> {
-        let mempool = self.mempool.read();
+        self.snapshot_under(&self.mempool.read(), take)
+    }
+
+    fn snapshot_under<T>(
+        &self,
+        mempool: &Mempool,
+        take: impl FnOnce(&Mempool, &dyn ChainView) -> Result<T, StoreError>,
+    ) -> Result<Snapshot<T>, StoreError> {
         let (stamp, view) = {
             let mut clock = self.clock.lock();
             *clock += 1;
             (Stamp(*clock), self.index.view()?)
         };
-        let unconfirmed = take(&mempool, &*view)?;
+        let unconfirmed = take(mempool, &*view)?;
         Ok(Snapshot { stamp, view, unconfirmed })
     }
 }

@@ -7,10 +7,11 @@ use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{OutPoint, Txid};
 use electrumx_core::history::{self, ConfirmedTx, StatusHash, StatusHasher};
 use electrumx_core::mempool::{Mempool, UnconfirmedTx};
-use electrumx_core::{ChainView, HashX, Height, OutputState, StoreError};
+use electrumx_core::{ChainView, HashX, Height, OutputState, StoreError, TxNum};
 use rustc_hash::FxHashSet;
 
-use crate::reader::Reader;
+use crate::error::RpcError;
+use crate::reader::{Effort, Reader};
 use crate::script_cache::{ConfirmedHistory, ConfirmedStatus};
 
 /// A script's history.
@@ -118,24 +119,27 @@ fn check_limit(count: usize, limit: usize) -> Result<(), StoreError> {
 
 impl Reader {
     /// Returns a script's history.
-    pub(crate) fn history(&self, hashx: &HashX) -> Result<History, StoreError> {
+    pub(crate) fn history(&self, effort: Effort, hashx: &HashX) -> Result<History, RpcError> {
         let snapshot =
-            self.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
-        let confirmed = self.confirmed(&*snapshot.view, hashx)?.txs;
+            self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let confirmed = self.confirmed(effort, &*snapshot.view, hashx)?.txs;
+        // A long one is kept, but writing it down takes its time.
+        check_limit(confirmed.len(), self.max_history(effort))?;
         Ok(History { confirmed, unconfirmed: snapshot.unconfirmed.txs })
     }
 
     /// Returns a script's confirmed transactions.
     fn confirmed(
         &self,
+        effort: Effort,
         view: &dyn ChainView,
         hashx: &HashX,
     ) -> Result<ConfirmedHistory, StoreError> {
-        let limit = self.max_history();
         let tip = view.tip();
         let history = match self.scripts().history(tip, hashx) {
             Some(history) => history,
             None => {
+                let limit = self.max_history(effort);
                 let outputs = view.script_outputs(hashx, limit)?;
                 let numbers = history::history_tx_nums(&outputs);
                 check_limit(numbers.len(), limit)?;
@@ -145,22 +149,25 @@ impl Reader {
                 history
             }
         };
-        check_limit(history.outputs.max(history.txs.len()), limit)?;
+        check_limit(history.outputs.max(history.txs.len()), self.max_history(Effort::Whole))?;
         Ok(history)
     }
 
     /// Returns the hash state after a script's confirmed transactions.
     fn confirmed_status(
         &self,
+        effort: Effort,
         view: &dyn ChainView,
         hashx: &HashX,
     ) -> Result<StatusHasher, StoreError> {
         let tip = view.tip();
         if let Some(status) = self.scripts().status(tip, hashx) {
-            check_limit(status.outputs.max(status.hasher.len()), self.max_history())?;
+            let limit = self.max_history(Effort::Whole);
+            check_limit(status.outputs.max(status.hasher.len()), limit)?;
             return Ok(status.hasher);
         }
-        let ConfirmedHistory { txs, outputs } = self.confirmed(view, hashx)?;
+        let ConfirmedHistory { txs, outputs } = self.confirmed(effort, view, hashx)?;
+        check_limit(txs.len(), self.max_history(effort))?;
         let mut hasher = StatusHasher::default();
         for tx in &*txs {
             hasher.push(&tx.txid, i64::from(tx.height));
@@ -173,11 +180,12 @@ impl Reader {
     /// Returns a script's status, given what the mempool knows of it.
     pub(crate) fn status(
         &self,
+        effort: Effort,
         view: &dyn ChainView,
         hashx: &HashX,
         unconfirmed: &[UnconfirmedTx],
     ) -> Result<Option<StatusHash>, StoreError> {
-        let mut hasher = self.confirmed_status(view, hashx)?;
+        let mut hasher = self.confirmed_status(effort, view, hashx)?;
         for tx in unconfirmed {
             hasher.push(&tx.txid, i64::from(tx.height));
         }
@@ -185,19 +193,20 @@ impl Reader {
     }
 
     /// Returns a script's unspent outputs: confirmed ones in chain order, then unconfirmed ones.
-    pub(crate) fn utxos(&self, hashx: &HashX) -> Result<Vec<Utxo>, StoreError> {
+    pub(crate) fn utxos(&self, effort: Effort, hashx: &HashX) -> Result<Vec<Utxo>, RpcError> {
         let snapshot =
-            self.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+            self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
         let (view, mempool) = (&*snapshot.view, snapshot.unconfirmed);
-        let mut utxos = Vec::new();
-        for row in view.script_outputs(hashx, self.max_history())? {
+        let mut rows = view.script_outputs(hashx, self.max_history(effort))?;
+        rows.retain(|row| matches!(row.state, OutputState::Unspent(_)));
+        let numbers: Vec<TxNum> = rows.iter().map(|row| row.output.tx_num).collect();
+        let txs = history::resolve(view, &numbers)?;
+        let mut utxos = Vec::with_capacity(rows.len() + mempool.utxos.len());
+        for (row, ConfirmedTx { txid, height }) in rows.into_iter().zip(txs) {
             let OutputState::Unspent(value) = row.state else { continue };
-            let tx = history::resolve(view, &[row.output.tx_num])?;
-            for ConfirmedTx { txid, height } in tx {
-                let outpoint = OutPoint { txid, vout: row.output.vout };
-                if !mempool.spent.contains(&outpoint) {
-                    utxos.push(Utxo { outpoint, value, height });
-                }
+            let outpoint = OutPoint { txid, vout: row.output.vout };
+            if !mempool.spent.contains(&outpoint) {
+                utxos.push(Utxo { outpoint, value, height });
             }
         }
         let unconfirmed = mempool.utxos.into_iter();
@@ -206,10 +215,10 @@ impl Reader {
     }
 
     /// Returns a script's balance.
-    pub(crate) fn balance(&self, hashx: &HashX) -> Result<Balance, StoreError> {
+    pub(crate) fn balance(&self, effort: Effort, hashx: &HashX) -> Result<Balance, RpcError> {
         let snapshot =
-            self.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
-        let outputs = snapshot.view.script_outputs(hashx, self.max_history())?;
+            self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let outputs = snapshot.view.script_outputs(hashx, self.max_history(effort))?;
         let change = snapshot.unconfirmed.change;
         Ok(Balance {
             confirmed: history::balance(&outputs),

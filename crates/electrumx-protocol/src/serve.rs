@@ -105,6 +105,8 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
                     return Err(CloseReason::TooLong);
                 }
             };
+            // Requests that are answered at once never wait: others are to have their turn.
+            tokio::task::coop::consume_budget().await;
             self.idle_at = Instant::now() + self.session_timeout;
             let stats = &self.member.stats;
             stats.recv_count.fetch_add(1, Relaxed);
@@ -141,6 +143,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             read = input.read_buf(lines.space()), if room => match read {
                 Ok(0) | Err(_) => Err(CloseReason::ClientLeft),
                 Ok(count) => {
+                    lines.was_read(count);
                     member.stats.recv_bytes.fetch_add(count as u64, Relaxed);
                     Ok(())
                 }

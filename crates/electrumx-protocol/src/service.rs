@@ -19,7 +19,7 @@ use crate::hub::{Hub, Posted, PostedStatus, TipHeader};
 use crate::json;
 use crate::node::{Node, NodeError};
 use crate::outpoint::OutputFacts;
-use crate::reader::Reader;
+use crate::reader::{Effort, Reader};
 use crate::script::ScriptMempool;
 use crate::stats::{CacheStats, SessionInfo, Totals};
 
@@ -141,6 +141,13 @@ impl<N: Node> Service<N> {
                 self.fees.tip_changed();
             }
             self.hub.set_tip(Arc::new(header));
+            // Nobody waits for it, at the start either: until it is done proofs take longer.
+            let reader = Arc::clone(&self.reader);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = reader.fill_header_merkle() {
+                    tracing::warn!(%error, "the tree over all headers cannot be filled");
+                }
+            });
         }
         Ok(())
     }
@@ -250,13 +257,13 @@ fn statuses(
     reader: &Reader,
     scripts: Vec<HashX>,
 ) -> Result<Vec<(HashX, Option<PostedStatus>)>, StoreError> {
-    let snapshot = reader.snapshot(|mempool, view| {
+    let snapshot = reader.whole_snapshot(|mempool, view| {
         let collect = |hashx: &HashX| ScriptMempool::collect(mempool, view, hashx);
         scripts.iter().map(collect).collect::<Result<Vec<_>, _>>()
     })?;
     let mut statuses = Vec::with_capacity(scripts.len());
     for (hashx, unconfirmed) in scripts.into_iter().zip(snapshot.unconfirmed) {
-        let posted = match reader.status(&*snapshot.view, &hashx, &unconfirmed.txs) {
+        let posted = match reader.status(Effort::Whole, &*snapshot.view, &hashx, &unconfirmed.txs) {
             Ok(state) => Some(Posted { stamp: snapshot.stamp, state }),
             Err(StoreError::TooMany { .. }) => None,
             Err(error) => return Err(error),
@@ -271,7 +278,7 @@ fn states(
     reader: &Reader,
     outpoints: Vec<OutPoint>,
 ) -> Result<Vec<(OutPoint, Posted<OutputFacts>)>, StoreError> {
-    let snapshot = reader.snapshot(|mempool, view| {
+    let snapshot = reader.whole_snapshot(|mempool, view| {
         let facts =
             outpoints.iter().map(|outpoint| OutputFacts::read(mempool, view, outpoint, None));
         facts.collect::<Result<Vec<_>, _>>()

@@ -10,13 +10,15 @@ use crate::fees;
 use crate::json;
 use crate::node::{FeeMode, Node};
 use crate::params::{Arg, Params};
-use crate::reader::Reader;
+use crate::reader::{Effort, Reader};
 use crate::service::tip_header;
 use crate::session::{HeaderSubscription, Session};
 use crate::version::ProtocolVersion;
 
 /// Most headers in an answer. Electrum refuses servers with less.
 const MAX_HEADERS: u32 = 2016;
+/// Most headers that are read at once.
+const LITTLE_HEADERS: u32 = 100;
 
 /// `blockchain.block.header(height, cp_height=0)`.
 pub(super) async fn header<N: Node>(
@@ -27,9 +29,9 @@ pub(super) async fn header<N: Node>(
     let ([height], [cp_height]) = params.read(["height"], ["cp_height"])?;
     let height = height.integer()?;
     let cp_height = cp_height.map_or(Ok(0), Arg::integer)?;
-    read(session, out, move |reader, out| {
+    read(session, out, move |reader, effort, out| {
         let view = reader.view()?;
-        let mut raw = Vec::new();
+        let mut raw = Vec::with_capacity(80);
         if cp_height > 0 {
             check_cp_height(&*view, height, cp_height)?;
         }
@@ -44,7 +46,7 @@ pub(super) async fn header<N: Node>(
         }
         out.extend_from_slice(b"{\"header\":");
         json::hex(out, &raw);
-        proof(reader, &*view, height, cp_height, out)?;
+        proof(reader, effort, &*view, height, cp_height, out)?;
         out.push(b'}');
         Ok(())
     })
@@ -62,7 +64,10 @@ pub(super) async fn headers<N: Node>(
     let count = u32::try_from(count.integer()?).unwrap_or(MAX_HEADERS).min(MAX_HEADERS);
     let cp_height = cp_height.map_or(Ok(0), Arg::integer)?;
     let as_list = session.version() >= ProtocolVersion::V1_6;
-    read(session, out, move |reader, out| {
+    read(session, out, move |reader, effort, out| {
+        if effort == Effort::Little && count > LITTLE_HEADERS {
+            return Err(RpcError::Later);
+        }
         let view = reader.view()?;
         let (mut raw, mut lengths) = (Vec::new(), Vec::new());
         let found = Height::try_from(start)
@@ -87,7 +92,7 @@ pub(super) async fn headers<N: Node>(
         if found > 0 && cp_height > 0 {
             let last = start.saturating_add(u64::from(found) - 1);
             check_cp_height(&*view, last, cp_height)?;
-            proof(reader, &*view, last, cp_height, out)?;
+            proof(reader, effort, &*view, last, cp_height, out)?;
         }
         out.push(b'}');
         Ok(())
@@ -115,6 +120,7 @@ fn check_cp_height(view: &dyn ChainView, height: u64, cp_height: u64) -> Result<
 /// Appends the members `branch` and `root`. The heights were checked against the tip.
 fn proof(
     reader: &Reader,
+    effort: Effort,
     view: &dyn ChainView,
     height: u64,
     cp_height: u64,
@@ -124,7 +130,7 @@ fn proof(
     else {
         return Err(RpcError::Internal);
     };
-    let proof = reader.header_merkle().lock().proof(view, height, cp_height)?;
+    let proof = reader.header_proof(effort, view, height, cp_height)?;
     let (branch, root) = proof.ok_or(RpcError::Internal)?;
     out.extend_from_slice(b",\"branch\":");
     json::array(out, branch, json::hash);

@@ -9,6 +9,7 @@ use crate::error::RpcError;
 use crate::json;
 use crate::node::Node;
 use crate::params::Params;
+use crate::reader::Effort;
 use crate::session::Session;
 
 /// How long a histogram is good for. Scanning a full mempool takes some milliseconds.
@@ -56,8 +57,11 @@ pub(super) async fn recent<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     params.none()?;
-    read(session, out, |reader, out| {
-        let mempool = reader.mempool().read();
+    read(session, out, |reader, effort, out| {
+        let mempool = match effort {
+            Effort::Little => reader.mempool().try_read().ok_or(RpcError::Later)?,
+            Effort::Whole => reader.mempool().read(),
+        };
         json::array(out, mempool.recent(RECENT), |out, (txid, tx)| {
             out.extend_from_slice(b"{\"txid\":");
             json::txid(out, &txid);

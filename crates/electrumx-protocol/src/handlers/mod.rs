@@ -15,7 +15,7 @@ mod transaction;
 use crate::error::RpcError;
 use crate::node::Node;
 use crate::params::{Params, shorten};
-use crate::reader::Reader;
+use crate::reader::{Effort, Reader};
 use crate::session::Session;
 use crate::version::ProtocolVersion;
 use scripthash::Naming;
@@ -101,15 +101,21 @@ async fn script<N: Node>(
     }
 }
 
-/// Runs a read that renders its result, and appends it to `out`.
+/// Makes a read that renders its result, at once if that does, and appends it to `out`.
 async fn read<N: Node>(
     session: &Session<N>,
     out: &mut Vec<u8>,
-    render: impl FnOnce(&Reader, &mut Vec<u8>) -> Result<(), RpcError> + Send + 'static,
+    render: impl Fn(&Reader, Effort, &mut Vec<u8>) -> Result<(), RpcError> + Send + 'static,
 ) -> Result<(), RpcError> {
-    let result = session.service.reader.run(move |reader| {
+    let reader = &session.service.reader;
+    let start = out.len();
+    if let Some(done) = reader.at_once(|reader| render(reader, Effort::Little, out)) {
+        return done;
+    }
+    out.truncate(start);
+    let result = reader.run(move |reader| {
         let mut result = Vec::new();
-        render(reader, &mut result)?;
+        render(reader, Effort::Whole, &mut result)?;
         Ok(result)
     });
     out.append(&mut result.await?);

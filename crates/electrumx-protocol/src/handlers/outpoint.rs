@@ -49,9 +49,10 @@ async fn facts<N: Node>(
     hint: ScriptHash,
 ) -> Result<(Stamp, OutputFacts), RpcError> {
     let hint = session.service.reader.key().hashx(&hint);
-    let read = session.service.reader.run(move |reader| {
-        let snapshot = reader
-            .snapshot(|mempool, view| OutputFacts::read(mempool, view, &outpoint, Some(&hint)))?;
+    let read = session.service.reader.read(move |reader, effort| {
+        let snapshot = reader.snapshot(effort, |mempool, view| {
+            OutputFacts::read(mempool, view, &outpoint, Some(&hint))
+        })?;
         Ok((snapshot.stamp, snapshot.unconfirmed))
     });
     read.await
@@ -110,6 +111,6 @@ pub(super) fn unsubscribe<N: Node>(
     let was_subscribed = session.outpoints.remove(&outpoint).is_some();
     session.service.hub.unsubscribe_outpoint(&outpoint, session.member.id);
     session.count_subscriptions();
-    json::integer(out, was_subscribed);
+    json::boolean(out, was_subscribed);
     Ok(())
 }

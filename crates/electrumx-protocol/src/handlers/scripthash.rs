@@ -76,8 +76,8 @@ pub(super) async fn balance<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
-    read(session, out, move |reader, out| {
-        let balance = reader.balance(&hashx)?;
+    read(session, out, move |reader, effort, out| {
+        let balance = reader.balance(effort, &hashx)?;
         out.extend_from_slice(b"{\"confirmed\":");
         json::integer(out, balance.confirmed);
         out.extend_from_slice(b",\"unconfirmed\":");
@@ -96,12 +96,12 @@ pub(super) async fn history<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
-    read(session, out, move |reader, out| {
+    read(session, out, move |reader, effort, out| {
         enum Entry {
             Confirmed(ConfirmedTx),
             Unconfirmed(UnconfirmedTx),
         }
-        let history = reader.history(&hashx)?;
+        let history = reader.history(effort, &hashx)?;
         let confirmed = history.confirmed.iter().copied().map(Entry::Confirmed);
         let entries = confirmed.chain(history.unconfirmed.into_iter().map(Entry::Unconfirmed));
         naming.list(out, "history", entries, |out, entry| match entry {
@@ -127,9 +127,9 @@ pub(super) async fn mempool<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
-    read(session, out, move |reader, out| {
-        let snapshot =
-            reader.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
+    read(session, out, move |reader, effort, out| {
+        let snapshot = reader
+            .snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
         naming.list(out, "history", snapshot.unconfirmed.txs, unconfirmed);
         Ok(())
     })
@@ -154,8 +154,8 @@ pub(super) async fn utxos<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
-    read(session, out, move |reader, out| {
-        naming.list(out, "utxos", reader.utxos(&hashx)?, |out, utxo: Utxo| {
+    read(session, out, move |reader, effort, out| {
+        naming.list(out, "utxos", reader.utxos(effort, &hashx)?, |out, utxo: Utxo| {
             out.extend_from_slice(b"{\"height\":");
             json::integer(out, utxo.height);
             out.extend_from_slice(b",\"tx_hash\":");
@@ -189,10 +189,11 @@ pub(super) async fn subscribe<N: Node>(
     let status = session
         .service
         .reader
-        .run(move |reader| {
-            let snapshot =
-                reader.snapshot(|mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
-            let status = reader.status(&*snapshot.view, &hashx, &snapshot.unconfirmed.txs)?;
+        .read(move |reader, effort| {
+            let snapshot = reader
+                .snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
+            let status =
+                reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed.txs)?;
             Ok((snapshot.stamp, status))
         })
         .await;
@@ -223,6 +224,6 @@ pub(super) fn unsubscribe<N: Node>(
     let was_subscribed = session.scripts.remove(&hashx).is_some();
     session.service.hub.unsubscribe(&hashx, session.member.id);
     session.count_subscriptions();
-    json::integer(out, was_subscribed);
+    json::boolean(out, was_subscribed);
     Ok(())
 }

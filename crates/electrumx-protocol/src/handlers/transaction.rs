@@ -15,7 +15,7 @@ use crate::error::RpcError;
 use crate::json;
 use crate::node::{Node, NodeError};
 use crate::params::{Arg, Params};
-use crate::reader::Reader;
+use crate::reader::{Effort, Reader};
 use crate::session::Session;
 
 /// Code of the node's RPC for what does not exist (`RPC_INVALID_ADDRESS_OR_KEY`).
@@ -97,7 +97,7 @@ pub(super) async fn broadcast_package<N: Node>(
     let errors = result.tx_results.into_values();
     let errors: Vec<_> = errors.filter_map(|tx| Some((tx.txid, tx.error?))).collect();
     out.extend_from_slice(b"{\"success\":");
-    json::integer(out, success);
+    json::boolean(out, success);
     if !errors.is_empty() {
         out.extend_from_slice(b",\"errors\":");
         json::array(out, errors, |out, (txid, error)| {
@@ -147,7 +147,7 @@ pub(super) async fn test_mempool_accept<N: Node>(
         json::string(out, &accept.wtxid);
         if let Some(allowed) = accept.allowed {
             out.extend_from_slice(b",\"allowed\":");
-            json::integer(out, allowed);
+            json::boolean(out, allowed);
         }
         let reason = accept.package_error.or(accept.reject_details).or(accept.reject_reason);
         if let Some(reason) = reason {
@@ -217,8 +217,8 @@ async fn fetch<N: Node>(
 
 /// Returns the block a transaction is in, `None` for one in the mempool.
 async fn locate<N: Node>(session: &Session<N>, txid: Txid) -> Result<Option<BlockHash>, RpcError> {
-    let read = session.service.reader.run(move |reader| {
-        let snapshot = reader.snapshot(|mempool, _| Ok(mempool.tx(&txid).is_some()))?;
+    let read = session.service.reader.read(move |reader, effort| {
+        let snapshot = reader.snapshot(effort, |mempool, _| Ok(mempool.tx(&txid).is_some()))?;
         let view = &*snapshot.view;
         let Some(height) = view.tx_num(&txid)?.and_then(|number| view.height_of(number)) else {
             return if snapshot.unconfirmed { Ok(None) } else { Err(no_such_tx()) };
@@ -245,8 +245,8 @@ pub(super) async fn merkle<N: Node>(
     let ([tx_hash, height], []) = params.read(["tx_hash", "height"], [])?;
     let txid = tx_hash.txid()?;
     let height = height.integer()?;
-    read(session, out, move |reader, out| {
-        let tree = block_tree(reader, height)?;
+    read(session, out, move |reader, effort, out| {
+        let tree = block_tree(reader, effort, height)?;
         let Some(pos) = tree.position(&txid) else {
             return Err(RpcError::BadRequest(format!(
                 "tx {txid} not in block at height {}",
@@ -275,7 +275,7 @@ pub(super) async fn id_from_pos<N: Node>(
     let height = height.integer()?;
     let tx_pos = tx_pos.integer()?;
     let with_merkle = with_merkle.map_or(Ok(false), |arg: Arg<'_>| arg.boolean("merkle"))?;
-    read(session, out, move |reader, out| {
+    read(session, out, move |reader, effort, out| {
         let none = || {
             RpcError::BadRequest(format!(
                 "no tx at position {} in block at height {}",
@@ -295,7 +295,7 @@ pub(super) async fn id_from_pos<N: Node>(
             json::txid(out, &txid.ok_or_else(none)?);
             return Ok(());
         }
-        let tree = block_tree(reader, height)?;
+        let tree = block_tree(reader, effort, height)?;
         let found = usize::try_from(tx_pos).ok().and_then(|pos| Some((pos, tree.txid(pos)?)));
         let (pos, txid) = found.ok_or_else(none)?;
         out.extend_from_slice(b"{\"tx_hash\":");
@@ -308,10 +308,10 @@ pub(super) async fn id_from_pos<N: Node>(
     .await
 }
 
-fn block_tree(reader: &Reader, height: u64) -> Result<Arc<BlockTree>, RpcError> {
+fn block_tree(reader: &Reader, effort: Effort, height: u64) -> Result<Arc<BlockTree>, RpcError> {
     let view = reader.view()?;
     let tree = Height::try_from(height)
-        .map_or(Ok(None), |height| reader.block_trees().at(&*view, height))?;
+        .map_or(Ok(None), |height| reader.block_trees().at(effort, &*view, height))?;
     tree.ok_or_else(|| out_of_range(height))
 }
 

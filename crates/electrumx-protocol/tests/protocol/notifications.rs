@@ -506,7 +506,8 @@ impl ChainView for GatedView {
     }
 }
 
-#[tokio::test]
+// Reads made at once hold up a thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_change_while_a_subscription_is_being_answered_is_told_after_it() {
     let chain = Chain::new();
     let gate = Gate::over(&chain);
@@ -527,7 +528,8 @@ async fn a_change_while_a_subscription_is_being_answered_is_told_after_it() {
     client.expect_silence().await;
 }
 
-#[tokio::test]
+// Reads made at once hold up a thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_status_older_than_the_answer_is_not_told() {
     let chain = Chain::new();
     let gate = Gate::over(&chain);
