@@ -6,6 +6,7 @@ mod build;
 mod bulk;
 mod chain;
 mod chain_rows;
+mod check;
 mod codec;
 mod compact;
 mod create;
@@ -33,6 +34,7 @@ mod unwind;
 mod view;
 
 pub use bulk::{BulkOptions, FirstSync, first_sync};
+pub use check::CheckReport;
 pub use compact::Compaction;
 #[doc(hidden)]
 pub use dump::TableDump;

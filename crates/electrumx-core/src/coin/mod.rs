@@ -34,6 +34,12 @@ pub trait Coin: Send + Sync + 'static {
     /// Returns the hash of a raw header.
     fn header_hash(&self, header: &[u8]) -> BlockHash;
 
+    /// Returns the merkle root that a raw header commits to; `None` when it is too short. The default suits
+    /// headers that begin as Bitcoin's do.
+    fn merkle_root(&self, header: &[u8]) -> Option<[u8; 32]> {
+        header.get(36..68)?.try_into().ok()
+    }
+
     /// Returns how many bytes of a block's beginning [`chain_link`](Self::chain_link) needs.
     fn link_len(&self) -> usize;
 

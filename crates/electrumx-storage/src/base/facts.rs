@@ -12,12 +12,14 @@ use crate::codec::take;
 const ROW: &[u8] = b"complete";
 
 /// The row `complete`: height and hash of the last block, bits that choose a txid bucket, bytes of a
-/// transaction number in it.
+/// transaction number in it, entries of `scripts`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct BaseFacts {
     pub(crate) tip: BlockId,
     pub(crate) bucket_bits: u8,
     pub(crate) number_width: u8,
+    /// Outputs by script, spent or not.
+    pub(crate) outputs: u64,
 }
 
 impl BaseFacts {
@@ -25,6 +27,7 @@ impl BaseFacts {
         let mut row = self.tip.height.to_be_bytes().to_vec();
         row.extend_from_slice(self.tip.hash.as_byte_array());
         row.extend_from_slice(&[self.bucket_bits, self.number_width]);
+        row.extend_from_slice(&self.outputs.to_be_bytes());
         tables.meta.db.put(txn, ROW, &row)
     }
 
@@ -42,7 +45,8 @@ impl BaseFacts {
         let height = u32::from_be_bytes(*take(&mut row)?);
         let hash = BlockHash::from_byte_array(*take(&mut row)?);
         let [bucket_bits @ 0..=24, number_width @ 1..=5] = *take(&mut row)? else { return None };
+        let outputs = u64::from_be_bytes(*take(&mut row)?);
         let tip = BlockId { height, hash };
-        row.is_empty().then_some(Self { tip, bucket_bits, number_width })
+        row.is_empty().then_some(Self { tip, bucket_bits, number_width, outputs })
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Base {
     pub(crate) tip: BlockId,
     pub(crate) chain: Chain,
     pub(crate) buckets: Buckets,
+    /// Entries of `scripts`.
+    pub(crate) outputs: u64,
     pub(crate) path: PathBuf,
 }
 
@@ -64,8 +66,8 @@ impl Base {
         }
         drop(txn);
         let buckets = Buckets::new(facts.bucket_bits, facts.number_width, meta.prefix_len);
-        let path = path.to_owned();
-        Ok(Arc::new(Self { env, tables, tip, chain, buckets, path }))
+        let (path, outputs) = (path.to_owned(), facts.outputs);
+        Ok(Arc::new(Self { env, tables, tip, chain, buckets, outputs, path }))
     }
 
     /// Begins to read.

@@ -32,6 +32,13 @@ pub(crate) struct ScriptEntry {
     pub(crate) state: OutputState,
 }
 
+impl ScriptEntry {
+    /// What entries are ordered by.
+    pub(crate) fn place(&self) -> (HashX, OutputNum) {
+        (self.hashx, self.output)
+    }
+}
+
 /// Widths of what is stored with a fixed number of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Widths {

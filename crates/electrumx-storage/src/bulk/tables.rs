@@ -85,7 +85,8 @@ impl Build<'_> {
         let table = self.file.tables.txid_buckets;
         let stage = self.write_stage(observer, BulkPhase::Txids, groups, table, prepare)?;
         let (Ended::Done, Some(tip)) = (stage, chain.tip()) else { return Ok(None) };
-        let facts = BaseFacts { tip, bucket_bits: buckets.bits, number_width: width };
+        let (bucket_bits, outputs) = (buckets.bits, self.memory.outputs());
+        let facts = BaseFacts { tip, bucket_bits, number_width: width, outputs };
         let mut appender = Appender::new(&self.file);
         appender.change(|txn| {
             Checkpoint::remove(txn, &self.file.tables)?;

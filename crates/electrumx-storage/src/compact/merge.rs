@@ -9,7 +9,7 @@ use electrumx_core::{
 use rayon::ThreadPoolBuilder;
 
 use crate::base::{
-    BaseFacts, Buckets, PageWriter, ScriptEntry, UtxoWriter, Widths, number_width, script_entries,
+    BaseFacts, Buckets, PageWriter, UtxoWriter, Widths, number_width, script_entries,
 };
 use crate::build::{
     Appender, Buffers, BuildFile, Rows, Spool, TXID_PARTS, TxidRecord, append_ordered, txid_groups,
@@ -40,6 +40,8 @@ pub(super) struct Merge<'a> {
     tip: BlockId,
     /// Transactions of the new base.
     txs: u64,
+    /// Entries of `scripts` so far.
+    outputs: u64,
     appender: Appender<'a>,
     rows: Rows,
 }
@@ -58,7 +60,7 @@ impl<'a> Merge<'a> {
         let hash = view.block_hash(target)?.ok_or_else(missing)?;
         let txs = view.block_txs(target).end;
         let (tip, appender) = (BlockId { height: target, hash }, Appender::new(file));
-        Ok(Self { file, shared, view, tip, txs, appender, rows: Rows::default() })
+        Ok(Self { file, shared, view, tip, txs, outputs: 0, appender, rows: Rows::default() })
     }
 
     pub(super) fn run(
@@ -165,12 +167,13 @@ impl<'a> Merge<'a> {
             let mut entries =
                 script_entries(&base.tables, txn, &HashX::from_bytes([0; HashX::LEN]), &end)?;
             while let Some(mut entry) = entries.next()? {
-                while let Some(row) = next.filter(|row| place(row) <= place(&entry)) {
+                while let Some(row) = next.filter(|row| row.place() <= entry.place()) {
                     next = tip.next()?;
-                    if place(&row) == place(&entry) {
+                    if row.place() == entry.place() {
                         entry.state = row.state;
                     } else {
                         pages.push(&row, |key, page| self.rows.push(key, page));
+                        count += 1;
                     }
                 }
                 pages.push(&entry, |key, page| self.rows.push(key, page));
@@ -189,6 +192,7 @@ impl<'a> Merge<'a> {
             }
         }
         pages.finish(|key, page| self.rows.push(key, page));
+        self.outputs = count;
         self.flush(table).map(Some)
     }
 
@@ -256,7 +260,8 @@ impl<'a> Merge<'a> {
         if stopped {
             return Ok(None);
         }
-        let facts = BaseFacts { tip: self.tip, bucket_bits: buckets.bits, number_width: width };
+        let (tip, bucket_bits, outputs) = (self.tip, buckets.bits, self.outputs);
+        let facts = BaseFacts { tip, bucket_bits, number_width: width, outputs };
         self.appender.change(|txn| {
             facts.write(txn, &self.file.tables)?;
             Ok(0)
@@ -289,8 +294,4 @@ impl<'a> Merge<'a> {
         self.rows.clear();
         if self.appender.is_full() { self.appender.commit() } else { Ok(()) }
     }
-}
-
-fn place(entry: &ScriptEntry) -> (HashX, OutputNum) {
-    (entry.hashx, entry.output)
 }

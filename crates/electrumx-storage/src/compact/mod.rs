@@ -11,6 +11,7 @@ use electrumx_core::processor::Observer;
 use electrumx_core::{BlockId, ChainView as _, StoreError};
 
 use self::merge::Merge;
+pub(crate) use self::walk::TipScripts;
 use crate::build::BuildFile;
 use crate::room;
 use crate::store::LmdbStore;

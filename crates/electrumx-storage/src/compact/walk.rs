@@ -17,7 +17,7 @@ fn rows(table: Table, view: &LmdbView) -> Result<Rows<'_>, StoreError> {
 }
 
 /// Walks the tip's outputs by script, up to a transaction; outputs of the base come with their spenders.
-pub(super) struct TipScripts<'a> {
+pub(crate) struct TipScripts<'a> {
     shared: &'a Shared,
     view: &'a LmdbView,
     rows: Rows<'a>,
@@ -25,7 +25,7 @@ pub(super) struct TipScripts<'a> {
 }
 
 impl<'a> TipScripts<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         shared: &'a Shared,
         view: &'a LmdbView,
         txs: u64,
@@ -34,7 +34,7 @@ impl<'a> TipScripts<'a> {
     }
 
     /// Returns the next output.
-    pub(super) fn next(&mut self) -> Result<Option<ScriptEntry>, StoreError> {
+    pub(crate) fn next(&mut self) -> Result<Option<ScriptEntry>, StoreError> {
         let table = self.shared.tables.scripts;
         while let Some(row) = self.rows.next() {
             let (key, value) = row?;

@@ -92,18 +92,16 @@ const BULK_BLOCKS: u32 = 150;
 #[ignore = "run by killed_at_any_moment_a_first_sync_goes_on"]
 fn first_sync_until_killed() {
     let (store, blocks) = (open(&child_dir()), chain(52, BULK_BLOCKS as usize + 40));
-    println!("\nbegun");
     let (mut node, options) = (Node::new(&blocks), bulk_options());
     let done = first_sync(&store, &coin(), &mut node, BULK_BLOCKS, &options, &mut ()).unwrap();
     assert!(matches!(done, FirstSync::Done(_)), "{done:?}");
-    println!("\nsynced");
     let all = deltas(&blocks, options_key());
     let next = store.view().unwrap().tip().unwrap().height as usize + 1;
     for batch in all[next..].chunks(4) {
         store.append(batch).unwrap();
     }
     store.compact(10, &mut ()).unwrap();
-    println!("\nall done");
+    writeln!(std::io::stdout(), "\nall done").unwrap();
 }
 
 fn options_key() -> HashXKey {

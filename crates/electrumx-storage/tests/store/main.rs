@@ -3,6 +3,7 @@
 
 mod blocks;
 mod bulk;
+mod check;
 mod common;
 mod compact;
 mod conformance;
