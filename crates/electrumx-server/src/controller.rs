@@ -59,7 +59,7 @@ pub async fn run(env: Env, stop: CancellationToken) -> anyhow::Result<()> {
     result
 }
 
-fn open_store(env: &Env) -> anyhow::Result<LmdbStore> {
+pub(crate) fn open_store(env: &Env) -> anyhow::Result<LmdbStore> {
     let chain = env.coin.chain();
     let identity =
         Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() };

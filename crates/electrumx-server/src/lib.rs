@@ -17,5 +17,6 @@ pub mod progress;
 pub mod rpc_client;
 pub mod signals;
 mod source;
+pub mod tasks;
 pub mod telemetry;
 mod tx_files;

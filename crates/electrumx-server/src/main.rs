@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use electrumx_server::env::Env;
-use electrumx_server::{controller, signals, telemetry};
+use electrumx_server::{controller, signals, tasks, telemetry};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -23,7 +23,13 @@ fn serve(env: Env) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         signals::watch(stop.clone())?;
-        controller::run(env, stop).await
+        match env.task {
+            Some(task) => {
+                let work = move || tasks::run(task, &env, &stop);
+                tokio::task::spawn_blocking(work).await?
+            }
+            None => controller::run(env, stop).await,
+        }
     });
     // A thread that hangs in a system call must not keep the process from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));

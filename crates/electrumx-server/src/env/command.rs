@@ -5,6 +5,7 @@ use clap::{Arg, ArgMatches, Command};
 use super::settings::{Origin, Settings};
 use super::variable::{Group, Status, Variable};
 use super::variables::ALL;
+use crate::tasks::Task;
 
 const ABOUT: &str = "\
 An Electrum server: follows a Bitcoin node, indexes its chain by script, and answers Electrum wallets.
@@ -34,18 +35,45 @@ pub(crate) fn command() -> Command {
     let config = Arg::new(CONFIG)
         .long(CONFIG)
         .value_name("FILE")
+        .global(true)
         .help("Reads settings from a file with lines NAME=value.");
     let mut command = Command::new(env!("CARGO_PKG_NAME"))
         .version(env!("CARGO_PKG_VERSION"))
         .about(ABOUT)
         .after_help(AFTER_HELP)
         .max_term_width(100)
+        .subcommand_help_heading("Commands (without one it serves)")
+        .disable_help_subcommand(true)
         .arg(config);
     for group in Group::ALL {
         let variables = ALL.iter().filter(|variable| variable.group == group);
         command = command.args(variables.map(argument));
     }
+    for (name, _, about) in TASKS {
+        command = command.subcommand(Command::new(name).about(about));
+    }
     command
+}
+
+/// Names of what can be done besides serving.
+const TASKS: [(&str, Task, &str); 3] = [
+    (
+        "check",
+        Task::Check,
+        "Reads the whole index and says whether it is sound (the server must not run)",
+    ),
+    (
+        "compact",
+        Task::Compact,
+        "Folds the part of the index for new blocks into the compact part (for a running server: electrumx-rpc compact)",
+    ),
+    ("stats", Task::Stats, "Shows the sizes of the index's tables (the server must not run)"),
+];
+
+/// Returns what is to be done besides serving.
+pub(crate) fn task(matches: &ArgMatches) -> Option<Task> {
+    let name = matches.subcommand_name()?;
+    TASKS.iter().find(|(known, ..)| *known == name).map(|(_, task, _)| *task)
 }
 
 fn argument(variable: &Variable) -> Arg {
@@ -63,6 +91,7 @@ fn argument(variable: &Variable) -> Arg {
         .value_name(variable.value)
         .help_heading(variable.group.title())
         .hide_short_help(variable.status != Status::Used)
+        .global(true)
         .help(help);
     if variable.boolean {
         arg.num_args(0..=1).require_equals(true).default_missing_value("true")

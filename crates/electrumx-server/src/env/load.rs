@@ -11,7 +11,7 @@ use electrumx_daemon::ZmqConfig;
 use super::blocks_dir::blocks_dir;
 use super::certificate_files::CertificateFiles;
 use super::coin::coin;
-use super::command::{command, config_file, give_flags};
+use super::command::{command, config_file, give_flags, task};
 use super::electrs;
 use super::env_file;
 use super::error::EnvError;
@@ -58,8 +58,11 @@ impl Env {
         let coin = coin(&mut settings, local.as_ref(), &mut notes);
         let chain = coin.chain();
         let offline = settings.boolean(&OFFLINE, false);
-        let nodes = if offline {
-            notes.info("no node is asked (OFFLINE)");
+        let task = task(&matches);
+        let nodes = if offline || task.is_some() {
+            if task.is_none() {
+                notes.info("no node is asked (OFFLINE)");
+            }
             Vec::new()
         } else {
             nodes(&mut settings, local.as_ref(), chain, &mut notes)
@@ -99,6 +102,7 @@ impl Env {
             sessions: SessionLimits::read(&mut settings),
             anon_logs: settings.boolean(&ANON_LOGS, false),
             log,
+            task,
             notes: notes_of_process(&settings, around, notes),
         };
         let problems = settings.into_problems();

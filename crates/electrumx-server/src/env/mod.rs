@@ -35,6 +35,7 @@ pub use open_files::raise_open_files;
 pub use service::{Protocol, Service};
 pub use surroundings::Surroundings;
 
+use crate::tasks::Task;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -100,6 +101,8 @@ pub struct Env {
     pub anon_logs: bool,
     /// How to log.
     pub log: LogConfig,
+    /// What to do instead of serving.
+    pub task: Option<Task>,
     notes: Vec<Note>,
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use electrumx_testkit::{Regtest, Replacement, ServerProcess, Traffic, Truth, wait_until};
 
-use crate::common::{PATIENCE, RPC_TOOL, settle, start_server};
+use crate::common::{PATIENCE, RPC_TOOL, SERVER, settle, start_server};
 use crate::compare::compare_chain;
 use crate::kill9::busy_chain;
 
@@ -64,11 +64,32 @@ fn a_long_chain_is_indexed_in_bulk_followed_and_folded() {
     assert!((before - 8..=before - 5).any(folded));
     assert!(!folded(tip - 8), "the old base is still there");
 
-    // The index is the same after a restart.
+    // Sound, and the node has the same unspent outputs.
     assert!(server.terminate(PATIENCE).unwrap().success());
+    let said = task("check", db.path()).unwrap();
+    let set = node.call("gettxoutsetinfo", &[]).unwrap();
+    let (outputs, amount) = (set["txouts"].as_u64().unwrap(), set["total_amount"].to_string());
+    let digits: String = said.chars().filter(|c| *c != ',').collect();
+    assert!(digits.contains(&format!("\n{outputs} of them unspent worth {amount}")), "{said}{set}");
+    assert!(said.contains("the index is sound"), "{said}");
+    let said = task("compact", db.path()).unwrap();
+    assert!(said.contains("the index is compact up to block"), "{said}");
+    let said = task("stats", db.path()).unwrap();
+    assert!(said.contains("txid_buckets") && said.contains("a tx"), "{said}");
+
+    // The index is the same after a restart.
     server.restart().unwrap();
     server.wait_ready(PATIENCE).unwrap();
     equals(&server, &node, &mut truth).unwrap();
+}
+
+/// Runs the binary to do something with an index, and returns what it prints.
+fn task(name: &str, db: &std::path::Path) -> Result<String> {
+    let mut command = std::process::Command::new(SERVER);
+    command.arg(name).args(["--net", "regtest", "--reorg-limit", "8", "--db-directory"]).arg(db);
+    let output = command.output()?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 #[test]
