@@ -5,6 +5,7 @@ use std::fmt;
 
 use electrumx_core::ScriptHash;
 use electrumx_core::bitcoin::Txid;
+use electrumx_core::bitcoin::hashes::Hash as _;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -137,18 +138,22 @@ pub(crate) struct Arg<'a>(&'a RawValue);
 impl<'a> Arg<'a> {
     /// Returns the text of a string; `None` for anything else.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
+        if !self.0.get().starts_with('"') {
+            return None;
+        }
         serde_json::from_str::<Text<'a>>(self.0.get()).ok().map(|text| text.0)
     }
 
     /// Returns a script hash and how the client spells it.
     pub(crate) fn scripthash(self) -> Result<(ScriptHash, Cow<'a, str>), RpcError> {
-        let spelled = self.text().and_then(|text| Some((text.parse().ok()?, text)));
+        let spelled =
+            self.text().and_then(|text| Some((ScriptHash::from_bytes(hash(&text)?), text)));
         spelled.ok_or_else(|| self.wrong("is not a valid script hash"))
     }
 
     /// Returns a transaction id.
     pub(crate) fn txid(self) -> Result<Txid, RpcError> {
-        let txid = self.text().filter(|text| text.len() == 64).and_then(|text| text.parse().ok());
+        let txid = self.text().and_then(|text| Some(Txid::from_byte_array(hash(&text)?)));
         txid.ok_or_else(|| self.wrong("should be a transaction hash"))
     }
 
@@ -233,6 +238,17 @@ impl<'a> Arg<'a> {
     pub(crate) fn wrong(self, what: &str) -> RpcError {
         RpcError::BadRequest(format!("{} {what}", self.shown()))
     }
+}
+
+/// Reads a hash as it is displayed: 32 bytes in hex, the last first.
+fn hash(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    faster_hex::hex_decode(text.as_bytes(), &mut bytes).ok()?;
+    bytes.reverse();
+    Some(bytes)
 }
 
 fn is_hex(text: &str) -> bool {

@@ -82,7 +82,8 @@ impl Published {
     pub(crate) fn leave(&self) {
         let mut state = self.lock();
         state.views -= 1;
-        if state.views == 0 {
+        // Waking is a system call, so only if somebody waits for the last view.
+        if state.views == 0 && state.closed {
             self.changed.notify_all();
         }
     }

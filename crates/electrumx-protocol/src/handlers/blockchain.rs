@@ -197,6 +197,8 @@ pub(super) fn subscribe<N: Node>(
     let published = tip.borrow_and_update().clone();
     let mut view = service.reader.view()?;
     if view.tip() != published.as_ref().map(|published| published.id) {
+        // Only one view at a time: the index may wait for all to be gone before it opens another.
+        drop(view);
         // Before the view is opened that counts: if its tip goes, a later round sees this.
         service.was_ahead.store(true, SeqCst);
         view = service.reader.view()?;
