@@ -185,6 +185,7 @@ fn getinfo_has_electrumx_members_and_more() {
         "peers": { "bad": 0, "good": 0, "never": 0, "stale": 0, "total": 0 },
         "pid": std::process::id(),
         "progress": {
+            "step": "indexing blocks",
             "height": 100,
             "target": 200,
             "percent": 50.0,
@@ -268,7 +269,12 @@ fn wrong_requests_get_errors() {
     let server = Server::start();
     let mut client = server.connect();
     for (request, id, code, message) in [
-        (json!({ "id": 1, "method": "x" }), json!(1), -32601, "known are disconnect, getinfo"),
+        (
+            json!({ "id": 1, "method": "x" }),
+            json!(1),
+            -32601,
+            "known are compact, disconnect, getinfo",
+        ),
         (
             json!({ "id": "a", "method": "stop", "params": [1] }),
             json!("a"),
