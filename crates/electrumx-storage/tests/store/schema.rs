@@ -10,6 +10,8 @@ use electrumx_core::{
     BlockDelta, BlockId, HashX, OutputNum, OutputRow, Spend, Store as _, TxNum, TxPosition,
 };
 
+use electrumx_storage::{Compaction, TableDump};
+
 use crate::common::temp;
 
 /// Two blocks; the second has a transaction that spends the coinbase of the first.
@@ -45,22 +47,32 @@ fn example() -> [BlockDelta; 2] {
     ]
 }
 
+/// The rows as the document shows them.
+fn text_of(dump: Vec<TableDump>) -> String {
+    let mut text = String::new();
+    for (table, rows) in dump {
+        for (key, value) in rows {
+            let key = if table == "meta" { String::from_utf8(key).unwrap() } else { hex(&key) };
+            let value = if value.is_empty() { "(empty)".into() } else { hex(&value) };
+            writeln!(text, "{table:<12} {key} -> {value}").unwrap();
+        }
+    }
+    text
+}
+
 #[test]
 fn the_document_shows_the_bytes_of_the_example() {
     let store = temp();
     store.append(&example()).unwrap();
-    let mut text = String::new();
-    for (table, rows) in store.dump().unwrap() {
-        for (key, value) in rows {
-            let key = if table == "meta" { String::from_utf8(key).unwrap() } else { hex(&key) };
-            let value = if value.is_empty() { "(empty)".into() } else { hex(&value) };
-            writeln!(text, "{table:<10} {key} -> {value}").unwrap();
-        }
-    }
+    let tip = text_of(store.dump().unwrap());
+    assert!(matches!(store.compact(0, &mut ()).unwrap(), Compaction::Done(_)));
+    let base = text_of(store.dump().unwrap());
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema.md");
     // The published crate comes without the repository's documents.
     if let Ok(document) = fs::read_to_string(path) {
-        assert!(document.contains(&text), "docs/schema.md does not contain:\n{text}");
+        for text in [tip, base] {
+            assert!(document.contains(&text), "docs/schema.md does not contain:\n{text}");
+        }
         for table in store.stats().unwrap() {
             assert!(document.contains(&format!("### `{}`", table.name)), "{}", table.name);
         }
