@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{KEY_FILE, MAGIC, apply_key, file_name};
 
-/// Reads the blocks one after the other with one call of the system each.
+/// Reads the blocks one after the other.
 #[derive(Debug)]
 pub struct BlockReader {
     dir: PathBuf,
@@ -58,22 +58,29 @@ impl BlockReader {
                 None => return Ok(None),
             },
         };
-        self.buffer.resize(len + HEAD_LEN, 0);
-        let mut filled = 0;
-        while filled < self.buffer.len() {
-            match self.file.read(&mut self.buffer[filled..])? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        apply_key(self.key, self.offset, &mut self.buffer[..filled]);
+        let want = len + HEAD_LEN;
+        self.buffer.clear();
+        // Fresh memory is not cleared before it is read into.
+        self.buffer.reserve_exact(want);
+        let filled = (&self.file).take(want as u64).read_to_end(&mut self.buffer)?;
+        apply_key(self.key, self.offset, &mut self.buffer);
         self.offset += filled as u64;
-        if filled == self.buffer.len() {
+        if filled == want {
             self.next_len = Some(length(&self.buffer[len..])?);
         } else {
             anyhow::ensure!(filled == len, "the file ends within a block");
         }
         Ok(Some(&self.buffer[..len]))
+    }
+
+    /// Reads the next block into memory of its own; `None` after the last.
+    pub(super) fn next_owned(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        // Otherwise it would be copied.
+        self.buffer = Vec::new();
+        let Some(len) = self.next_block()?.map(<[u8]>::len) else { return Ok(None) };
+        let mut block = std::mem::take(&mut self.buffer);
+        block.truncate(len);
+        Ok(Some(block))
     }
 
     /// Reads the length of the first record of this file, or of the next when this one is at its end.

@@ -36,10 +36,10 @@ impl<'d> DirSource<'d> {
             (self.reader, self.at) = (self.dir.blocks()?, 0);
         }
         loop {
-            let Some(block) = self.reader.next_block()? else { return Ok(None) };
+            let Some(bytes) = self.reader.next_owned()? else { return Ok(None) };
             self.at += 1;
             if self.at > height {
-                return Ok(Some(RawBlock { height, bytes: block.to_vec() }));
+                return Ok(Some(RawBlock { height, bytes }));
             }
         }
     }

@@ -1,10 +1,9 @@
 //! The hashes an Electrum index is keyed by.
 
 use std::fmt;
-use std::hash::Hasher as _;
 use std::str::FromStr;
 
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 use crate::sha256;
 
@@ -129,9 +128,7 @@ impl HashXKey {
     /// Returns the stored name of a script.
     #[must_use]
     pub fn hashx(&self, scripthash: &ScriptHash) -> HashX {
-        let mut hasher = SipHasher13::new_with_key(&self.0);
-        hasher.write(&scripthash.0);
-        let digest = hasher.finish128().as_bytes();
+        let digest = SipHasher13::new_with_key(&self.0).hash(&scripthash.0).as_bytes();
         let mut bytes = [0; HashX::LEN];
         bytes.copy_from_slice(&digest[..HashX::LEN]);
         HashX(bytes)

@@ -9,6 +9,7 @@ use bitcoin_slices::{Error, SResult, Visit as _, Visitor};
 use sha2::{Digest as _, Sha256};
 
 use super::{BlockVisitor, Chain, ChainLink, Coin, HeaderFacts, Network, ParseError, TxFacts};
+use crate::sha256;
 
 /// Length of a Bitcoin header.
 const HEADER_LEN: u32 = 80;
@@ -220,7 +221,7 @@ impl<V: BlockVisitor> Visitor for Adapter<'_, V> {
         #[expect(clippy::cast_possible_truncation, reason = "checked in visit_block and visit_tx")]
         let size = tx.as_ref().len() as u32;
         self.visitor.tx(TxFacts {
-            txid: Txid::from_byte_array(tx.txid_sha2().into()),
+            txid: Txid::from_byte_array(sha256::twice(tx.txid_preimage().into())),
             offset: self.offset,
             size,
             weight: tx.weight(),

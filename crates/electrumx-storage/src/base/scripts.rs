@@ -105,6 +105,7 @@ impl PageWriter {
     }
 
     /// Adds an entry, which must be above the last one. Hands over the page that is full, if one is.
+    #[inline]
     pub(crate) fn push(&mut self, entry: &ScriptEntry, full: impl FnOnce(&Key, &[u8])) {
         let hash = number(&entry.hashx);
         let before = self.page.len();
@@ -183,10 +184,12 @@ fn is_unspent(entry: &ScriptEntry) -> bool {
 
 /// Appends a number in so many bytes, if it fits.
 fn push_fixed(out: &mut Vec<u8>, number: u128, width: u8) -> bool {
-    let bytes = number.to_be_bytes();
-    let (zeros, bytes) = bytes.split_at(16 - usize::from(width));
-    out.extend_from_slice(bytes);
-    zeros.iter().all(|byte| *byte == 0)
+    let len = out.len() + usize::from(width);
+    let unused = 128 - 8 * u32::from(width);
+    // All 16 bytes at once, whatever the width, is a single store.
+    out.extend_from_slice(&(number << unused).to_be_bytes());
+    out.truncate(len);
+    number.leading_zeros() >= unused
 }
 
 fn take_fixed(bytes: &mut &[u8], width: u8) -> Option<u128> {

@@ -6,18 +6,17 @@ use electrumx_core::StoreError;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use super::record::{ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord};
+use super::record::{OrderedScript, TXID_PARTS, TxidRecord, UtxoRecord};
 use super::rows::Rows;
 use super::spool::Spool;
 use crate::base::{Buckets, PageWriter, UtxoWriter, Widths};
 use crate::codec::u32_key;
 
 /// Packs script records, which are ascending.
-pub(crate) fn script_rows(records: &[[u8; ScriptRecord::LEN]], widths: Widths, rows: &mut Rows) {
+pub(crate) fn script_rows(records: &[OrderedScript], widths: Widths, rows: &mut Rows) {
     let mut writer = PageWriter::new(widths);
     for record in records {
-        let entry = ScriptRecord(*record).entry();
-        writer.push(&entry, |key, page| rows.push(key, page));
+        writer.push(&record.entry(), |key, page| rows.push(key, page));
     }
     writer.finish(|key, page| rows.push(key, page));
     rows.entries += records.len() as u64;

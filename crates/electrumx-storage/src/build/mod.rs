@@ -15,8 +15,8 @@ pub(crate) use self::appender::Appender;
 pub(crate) use self::file::BuildFile;
 pub(crate) use self::finish::{append_ordered, script_rows, txid_groups, txid_rows, utxo_rows};
 pub(crate) use self::record::{
-    OUTPUT, ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord, output_bytes, part,
+    OUTPUT, OrderedScript, ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord, output_bytes, part,
 };
 pub(crate) use self::rows::Rows;
-pub(crate) use self::sort::sort;
+pub(crate) use self::sort::{by_bytes, sort};
 pub(crate) use self::spool::{Buffers, Spool};

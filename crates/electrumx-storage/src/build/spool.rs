@@ -101,17 +101,39 @@ impl<const LEN: usize> Spool<LEN> {
         keep: impl Fn(&[u8; LEN]) -> bool,
     ) -> Result<Vec<[u8; LEN]>, StoreError> {
         let mut found = Vec::new();
+        self.read_into(part, keep, &mut found)?;
+        Ok(found)
+    }
+
+    /// Reads the records of a partition that `keep` wants instead of what `found` holds.
+    pub(crate) fn read_into(
+        &self,
+        part: usize,
+        keep: impl Fn(&[u8; LEN]) -> bool,
+        found: &mut Vec<[u8; LEN]>,
+    ) -> Result<(), StoreError> {
+        found.clear();
         self.each_chunk(part, |records| {
             found.extend(records.iter().filter(|record| keep(record)));
-        })?;
-        Ok(found)
+        })
     }
 
     /// Reads a partition whole.
     pub(crate) fn read_all(&self, part: usize) -> Result<Vec<[u8; LEN]>, StoreError> {
-        let mut found = Vec::with_capacity(usize::try_from(self.records_of(part)).unwrap_or(0));
-        self.each_chunk(part, |records| found.extend_from_slice(records))?;
+        let mut found = Vec::new();
+        self.read_all_into(part, &mut found)?;
         Ok(found)
+    }
+
+    /// Reads a partition whole instead of what `found` holds.
+    pub(crate) fn read_all_into(
+        &self,
+        part: usize,
+        found: &mut Vec<[u8; LEN]>,
+    ) -> Result<(), StoreError> {
+        found.clear();
+        found.reserve_exact(usize::try_from(self.records_of(part)).unwrap_or(0));
+        self.each_chunk(part, |records| found.extend_from_slice(records))
     }
 
     fn each_chunk(

@@ -149,10 +149,10 @@ impl<'a> Build<'a> {
         let memory = &mut build.memory;
         (memory.snapshot, memory.outputs_before) = (checkpoint.snapshot, checkpoint.outputs);
         if build.stage == Stage::Scan && memory.snapshot > 0 {
-            let (shards, bits) = (&mut memory.shards, build.plan.shard_bits);
+            let (shards, bits, spools) = (&mut memory.shards, build.plan.shard_bits, &build.spools);
             snapshot::read(&build.temp, checkpoint.snapshot, |slot| {
                 let shard = leading(&slot.name()) >> (64 - bits);
-                shards[usize::try_from(shard).unwrap_or(0)].restore(slot)
+                shards[usize::try_from(shard).unwrap_or(0)].restore(slot, spools)
             })?;
         }
         tracing::info!(stage = ?build.stage, blocks, "going on with an earlier first sync");

@@ -13,7 +13,7 @@ use super::plan::script_part;
 use super::scan::spools_sync;
 use super::shard::SPEND;
 use super::slot::Slot;
-use crate::build::{Buffers, ScriptRecord, UtxoRecord, part};
+use crate::build::{Buffers, ScriptRecord, UtxoRecord, by_bytes, part};
 
 /// What one thread has to write.
 struct Outlets {
@@ -97,8 +97,8 @@ impl Build<'_> {
             let wanted = |name: &[u8]| (u64::from(name[1]) * passes) >> 8 == pass;
             let mut outputs = self.spools.evicted.read(part, |slot| wanted(slot))?;
             let mut spends = self.spools.spends.read(part, |spend| wanted(spend))?;
-            outputs.sort_unstable();
-            spends.sort_unstable();
+            outputs.sort_unstable_by(by_bytes);
+            spends.sort_unstable_by(by_bytes);
             missing = add(missing, self.join_sorted(&outputs, &spends, tx_count, &mut outlets)?);
         }
         if let Ok(mut pool) = pool.lock() {

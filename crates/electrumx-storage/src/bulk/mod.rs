@@ -4,11 +4,13 @@
 //! cannot hold is spilled and joined at the end, partition by partition; no step reads at random from what
 //! is larger than memory. See ADR 0009.
 
+mod arena;
 mod build;
 mod checkpoint;
 mod join;
 mod options;
 mod outpoint;
+mod pages;
 mod parse;
 mod plan;
 mod scan;

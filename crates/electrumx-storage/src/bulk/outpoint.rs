@@ -2,8 +2,7 @@
 
 use electrumx_core::HashXKey;
 use electrumx_core::bitcoin::Txid;
-use siphasher::sip128::{Hasher128 as _, SipHasher13};
-use std::hash::Hasher as _;
+use siphasher::sip128::SipHasher13;
 
 /// 96 bits that stand for an outpoint: a SipHash of the transaction id under a secret key, and the index
 /// added to it.
@@ -31,9 +30,7 @@ impl Names {
     }
 
     pub(super) fn tx(&self, txid: &Txid) -> TxName {
-        let mut hasher = SipHasher13::new_with_key(&self.0);
-        hasher.write(AsRef::<[u8]>::as_ref(txid));
-        TxName(hasher.finish128().as_u128())
+        TxName(SipHasher13::new_with_key(&self.0).hash(txid.as_ref()).as_u128())
     }
 }
 

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::build::{Build, Memory, Parts};
 use super::checkpoint::Checkpoint;
-use super::parse::ParsedBlock;
+use super::parse::{ParsedBlock, ShardParts};
 use super::shard::Spools;
 use crate::base::Buckets;
 use crate::build::{Appender, Buffers, TXID_PARTS, TxidRecord};
@@ -91,6 +91,7 @@ impl Build<'_> {
         observer: &mut impl Observer,
     ) -> Result<Scanned, ProcessError> {
         let (mut since, mut bytes) = (Instant::now(), 0);
+        let mut spare = Vec::new();
         loop {
             let at_end = chain.tip().map(|tip| tip.height) >= Some(self.target);
             let stopped = observer.should_stop();
@@ -109,7 +110,7 @@ impl Build<'_> {
                 return Ok(Scanned::Stopped);
             }
             let Ok(batch) = inbox.recv() else { return Ok(Scanned::ChainChanged) };
-            let mut parsed = self.parse(coin, &batch)?;
+            let mut parsed = self.parse(coin, &batch, &mut spare)?;
             drop(batch);
             number(coin, chain, &mut parsed)?;
             let (deltas, next) = self.take_deltas(chain, &mut parsed);
@@ -128,6 +129,7 @@ impl Build<'_> {
                     block_bytes: block.bytes,
                 });
             }
+            spare = parsed.into_iter().map(|block| block.shards).collect();
         }
     }
 
@@ -135,9 +137,14 @@ impl Build<'_> {
         &self,
         coin: &C,
         batch: &[RawBlock],
+        spare: &mut Vec<ShardParts>,
     ) -> Result<Vec<ParsedBlock>, ProcessError> {
         let parser = self.parser;
-        self.pool.install(|| batch.par_iter().map(|block| parser.parse(coin, block)).collect())
+        spare.resize_with(batch.len(), ShardParts::new);
+        self.pool.install(|| {
+            let work = batch.par_iter().zip(std::mem::take(spare));
+            work.map(|(block, shards)| parser.parse(coin, block, shards)).collect()
+        })
     }
 
     fn resolve(&self, memory: &mut Memory, blocks: &[ParsedBlock]) -> Result<(), StoreError> {

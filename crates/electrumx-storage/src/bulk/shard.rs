@@ -11,8 +11,9 @@ use crate::build::{Buffers, ScriptRecord, Spool, output_bytes};
 /// A spend whose output was not in memory: the outpoint's name, and who spends it.
 pub(super) const SPEND: usize = 12 + TxNum::LEN;
 
-/// How many outputs or spends ahead memory is asked for what they will need.
-const AHEAD: usize = 12;
+/// How many outputs or spends ahead memory is asked for what they will need: the index of the table, and when that
+/// has come, half as far ahead, the output.
+const AHEAD: usize = 16;
 
 /// The files that the scan writes.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ impl Shard {
             for (place, output) in funded.iter().enumerate() {
                 if let Some(ahead) = funded.get(place + AHEAD) {
                     self.table.prefetch(&ahead.name);
+                    self.table.prefetch_free(AHEAD);
                 }
                 self.fund(block.delta.first_tx_num, output, spools)?;
             }
@@ -73,6 +75,9 @@ impl Shard {
             for (place, spend) in spent.iter().enumerate() {
                 if let Some(ahead) = spent.get(place + AHEAD) {
                     self.table.prefetch(&ahead.name);
+                }
+                if let Some(ahead) = spent.get(place + AHEAD / 2) {
+                    self.table.prefetch_output(&ahead.name);
                 }
                 self.spend(block.delta.first_tx_num, spend, spools)?;
             }
@@ -89,15 +94,15 @@ impl Shard {
         let slot = Slot::new(funded.name, output, &funded.hashx, funded.value);
         if let Some(overwritten) = self.table.insert(slot)? {
             // The coinbases that BIP 30 is about: the earlier one can never be spent.
-            self.finish(&overwritten, tx_num, spools)?;
+            self.push(&overwritten.script(Some(tx_num)), spools)?;
         }
         Ok(())
     }
 
     fn spend(&mut self, first: TxNum, spent: &Spent, spools: &Spools) -> Result<(), StoreError> {
         let by = TxNum(first.0 + u64::from(spent.tx));
-        if let Some(slot) = self.table.remove(&spent.name) {
-            return self.finish(&slot, by, spools);
+        if let Some(record) = self.table.remove(&spent.name, |slot| slot.script(Some(by))) {
+            return self.push(&record, spools);
         }
         let mut record = [0; SPEND];
         record[..12].copy_from_slice(&spent.name);
@@ -105,10 +110,9 @@ impl Shard {
         self.spends.push(&spools.spends, spill_part(spent.name[0]), &record)
     }
 
-    fn finish(&mut self, slot: &Slot, by: TxNum, spools: &Spools) -> Result<(), StoreError> {
-        let record = slot.script(Some(by)).0;
-        let part = script_part([record[0], record[1]], spools.scripts.parts());
-        self.scripts.push(&spools.scripts, part, &record)
+    fn push(&mut self, record: &ScriptRecord, spools: &Spools) -> Result<(), StoreError> {
+        let part = script_part([record.0[0], record.0[1]], spools.scripts.parts());
+        self.scripts.push(&spools.scripts, part, &record.0)
     }
 
     fn evict(&mut self, spools: &Spools) -> Result<(), StoreError> {
@@ -144,7 +148,11 @@ impl Shard {
     }
 
     /// Puts an output back that was in memory at a checkpoint.
-    pub(super) fn restore(&mut self, slot: Slot) -> Result<(), StoreError> {
+    pub(super) fn restore(&mut self, slot: Slot, spools: &Spools) -> Result<(), StoreError> {
+        // The budget may be smaller than it was.
+        if self.table.is_full() {
+            self.evict(spools)?;
+        }
         self.table.insert(slot).map(drop)
     }
 }

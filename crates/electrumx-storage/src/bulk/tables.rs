@@ -1,5 +1,7 @@
 //! The last stages: from partitions to the tables that are not in the blocks' order.
 
+use std::sync::Mutex;
+
 use electrumx_core::processor::{BulkPhase, BulkProgress, Observer};
 use electrumx_core::{BlockId, StoreError};
 
@@ -8,8 +10,8 @@ use super::build::Build;
 use super::checkpoint::{Checkpoint, Stage};
 use crate::base::{BaseFacts, Buckets, Widths, number_width};
 use crate::build::{
-    Appender, Rows, ScriptRecord, append_ordered, script_rows, sort, txid_groups, txid_rows,
-    utxo_rows,
+    Appender, OrderedScript, Rows, ScriptRecord, append_ordered, by_bytes, script_rows, sort,
+    txid_groups, txid_rows, utxo_rows,
 };
 use crate::tables::Table;
 
@@ -22,19 +24,27 @@ impl Build<'_> {
         let tx_count = self.load_chain()?.tx_count();
         let widths = Widths::for_counts(self.memory.outputs(), tx_count);
         let (spool, limit) = (&self.spools.scripts, self.plan.sort_bytes as u64 / 2);
+        // Memory of partitions before: fresh memory costs a page fault for every 100 records.
+        let scratch: Mutex<Vec<Scratch>> = Mutex::default();
         let prepare = |part| {
+            let taken = scratch.lock().ok().and_then(|mut scratch| scratch.pop());
+            let Scratch { mut records, mut sorted } = taken.unwrap_or_default();
             let mut rows = Rows::default();
             let passes =
                 (spool.records_of(part) * ScriptRecord::LEN as u64).div_ceil(limit).clamp(1, 256);
             for pass in 0..passes {
                 let spread = |record: &_| spread(record, spool.parts());
                 let share = |record: &_| (u64::from(spread(record)) * passes) >> 32;
-                let records = if passes == 1 {
-                    spool.read_all(part)?
+                if passes == 1 {
+                    spool.read_all_into(part, &mut records)?;
                 } else {
-                    spool.read(part, |record| share(record) == pass)?
-                };
-                script_rows(&sort(&records, spread), widths, &mut rows);
+                    spool.read_into(part, |record| share(record) == pass, &mut records)?;
+                }
+                sort(&records, spread, &mut sorted);
+                script_rows(&sorted, widths, &mut rows);
+            }
+            if let Ok(mut scratch) = scratch.lock() {
+                scratch.push(Scratch { records, sorted });
             }
             Ok(rows)
         };
@@ -58,7 +68,7 @@ impl Build<'_> {
         let prepare = |part| {
             let mut rows = Rows::default();
             let mut records = spool.read_all(part)?;
-            records.sort_unstable();
+            records.sort_unstable_by(by_bytes);
             utxo_rows(&records, &mut rows);
             Ok(rows)
         };
@@ -140,6 +150,13 @@ impl Build<'_> {
         })?;
         appender.commit()
     }
+}
+
+/// What one thread sorts.
+#[derive(Default)]
+struct Scratch {
+    records: Vec<[u8; ScriptRecord::LEN]>,
+    sorted: Vec<OrderedScript>,
 }
 
 /// Returns the bits of a record that follow those that chose its partition.
