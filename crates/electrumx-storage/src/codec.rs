@@ -143,7 +143,18 @@ pub(crate) fn push_varint(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// Splits a base-128 number off the front.
+#[inline]
 pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    match **bytes {
+        [byte @ 0..=0x7f, ref rest @ ..] => {
+            *bytes = rest;
+            Some(byte.into())
+        }
+        _ => take_long_varint(bytes),
+    }
+}
+
+fn take_long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let [byte] = *take(bytes)?;

@@ -13,7 +13,7 @@ use electrumx_core::{
 };
 use heed::{RoTxn, WithoutTls};
 
-use crate::base::{Base, BaseTxn, script_entries};
+use crate::base::{Base, BaseTxn};
 use crate::chain::Chain;
 use crate::chain_rows::{self, TxidReader};
 use crate::codec::{self, output_key, part_key, script_key, txid_key};
@@ -79,30 +79,6 @@ impl LmdbView {
         let row = table.get(self.txn(), &output_key(output))?;
         let decode = |row| codec::tx_num(row).ok_or_else(|| table.corrupt(format!("{output:?}")));
         row.map(decode).transpose()
-    }
-
-    /// Adds a script's outputs in the base, as the base has them.
-    fn base_outputs(
-        &self,
-        hashx: &HashX,
-        limit: usize,
-        found: &mut Vec<ScriptOutput>,
-    ) -> Result<(), StoreError> {
-        let Some((base, txn)) = self.base_tier() else { return Ok(()) };
-        let end = script_key(hashx, OutputNum { tx_num: TxNum(base.chain.tx_count()), vout: 0 });
-        let mut entries = script_entries(&base.tables, txn, hashx, &end)?;
-        while let Some(entry) = entries.next()? {
-            if entry.hashx > *hashx {
-                break;
-            }
-            if entry.hashx == *hashx {
-                if found.len() == limit {
-                    return Err(StoreError::TooMany { limit });
-                }
-                found.push(ScriptOutput { output: entry.output, state: entry.state });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -239,7 +215,9 @@ impl ChainView for LmdbView {
         let table = self.shared.tables.scripts;
         let numbered = |tx_num, vout| script_key(hashx, OutputNum { tx_num: TxNum(tx_num), vout });
         let mut found = Vec::new();
-        self.base_outputs(hashx, limit, &mut found)?;
+        if let Some((base, txn)) = self.base_tier() {
+            base.script_outputs(txn, hashx, limit, &mut found)?;
+        }
         let (in_base, base_txs) = (found.len(), self.shared.origin().txs);
         let rows = table.range(
             self.txn(),

@@ -1,7 +1,7 @@
 //! Reading a base.
 
 use electrumx_core::bitcoin::Txid;
-use electrumx_core::{HashX, OutputNum, OutputRow, OutputState, StoreError, TxNum};
+use electrumx_core::{HashX, OutputNum, OutputRow, OutputState, ScriptOutput, StoreError, TxNum};
 use heed::{AnyTls, RoTxn};
 
 use super::scripts::{PageReader, ScriptEntry};
@@ -50,6 +50,33 @@ impl Base {
             }
         }
         Ok(None)
+    }
+
+    /// Adds the outputs that pay to a script, ascending, as the base knows them.
+    pub(crate) fn script_outputs(
+        &self,
+        txn: &Txn<'_>,
+        hashx: &HashX,
+        limit: usize,
+        found: &mut Vec<ScriptOutput>,
+    ) -> Result<(), StoreError> {
+        let table = self.tables.scripts;
+        let start = script_key(hashx, OutputNum { tx_num: TxNum(0), vout: 0 });
+        let end = script_key(hashx, OutputNum { tx_num: TxNum(self.chain.tx_count()), vout: 0 });
+        for page in pages(table, txn, &start, &end)? {
+            let (key, page) = page?;
+            let corrupt = || table.corrupt(format!("page {key:02x?}"));
+            let mut reader = PageReader::new(key, page).ok_or_else(corrupt)?;
+            let mut next = reader.seek(hashx).ok_or_else(corrupt)?;
+            while let Some((output, state)) = next {
+                if found.len() == limit {
+                    return Err(StoreError::TooMany { limit });
+                }
+                found.push(ScriptOutput { output, state });
+                next = reader.next_of_script().ok_or_else(corrupt)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns what the base knows of an output, if it pays to this script.

@@ -223,8 +223,36 @@ impl<'a> PageReader<'a> {
         !self.rest.is_empty()
     }
 
+    /// Passes over the entries of scripts below one and returns its first in this page, if there is one; `None` if something
+    /// is malformed.
+    pub(crate) fn seek(&mut self, hashx: &HashX) -> Option<Option<(OutputNum, OutputState)>> {
+        let wanted = number(hashx);
+        while self.has_more() {
+            let found = self.next_output()?;
+            if self.hash >= wanted {
+                return Some((self.hash == wanted).then_some(found));
+            }
+        }
+        Some(None)
+    }
+
+    /// Decodes the next entry if it is of the same script as the last; `None` if it is malformed.
+    #[inline]
+    pub(crate) fn next_of_script(&mut self) -> Option<Option<(OutputNum, OutputState)>> {
+        if self.rest.first().is_none_or(|flags| flags & OTHER_SCRIPT != 0) {
+            return Some(None);
+        }
+        self.next_output().map(Some)
+    }
+
     /// Decodes the next entry; `None` if it is malformed or there is none.
     pub(crate) fn next(&mut self) -> Option<ScriptEntry> {
+        let (output, state) = self.next_output()?;
+        Some(ScriptEntry { hashx: hashx(self.hash), output, state })
+    }
+
+    #[inline]
+    fn next_output(&mut self) -> Option<(OutputNum, OutputState)> {
         let [flags] = *take(&mut self.rest)?;
         if self.is_first {
             self.is_first = false;
@@ -240,9 +268,10 @@ impl<'a> PageReader<'a> {
                 difference => tx_num.checked_add(difference)?,
             }))
         };
-        Some(ScriptEntry { hashx: hashx(self.hash), output: self.output, state })
+        Some((self.output, state))
     }
 
+    #[inline]
     fn step(&mut self, flags: u8) -> Option<()> {
         if flags & OTHER_SCRIPT != 0 {
             self.hash = self.hash.checked_add(take_fixed(&mut self.rest, self.widths.hash)?)?;
