@@ -28,27 +28,13 @@ pub(crate) fn part<const N: usize, const LEN: usize>(bytes: &[u8; LEN], start: u
 const UNSPENT: u8 = 1;
 const SPENT: u8 = 0;
 
-/// An entry of `scripts`: `HashX`, output, state.
+/// An entry of `scripts` as its bytes: `HashX`, output, state.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ScriptRecord(pub(crate) [u8; Self::LEN]);
 
 impl ScriptRecord {
     pub(crate) const LEN: usize = HashX::LEN + OUTPUT + 1 + 8;
 
-    pub(crate) fn new(hashx: &HashX, output: [u8; OUTPUT], state: OutputState) -> Self {
-        let (tag, number) = match state {
-            OutputState::Unspent(value) => (UNSPENT, value),
-            OutputState::SpentBy(TxNum(spender)) => (SPENT, spender),
-        };
-        let mut bytes = [0; Self::LEN];
-        bytes[..HashX::LEN].copy_from_slice(hashx.as_bytes());
-        bytes[HashX::LEN..HashX::LEN + OUTPUT].copy_from_slice(&output);
-        bytes[HashX::LEN + OUTPUT] = tag;
-        bytes[HashX::LEN + OUTPUT + 1..].copy_from_slice(&number.to_be_bytes());
-        Self(bytes)
-    }
-
-    /// Returns the record as numbers, which are compared faster than bytes.
     pub(crate) fn ordered(&self) -> OrderedScript {
         let (first, last) = (part(&self.0, 0), part(&self.0, Self::LEN - 16));
         OrderedScript(u128::from_be_bytes(first), u128::from_be_bytes(last))
@@ -56,10 +42,38 @@ impl ScriptRecord {
 }
 
 /// A [`ScriptRecord`] as two big-endian numbers, its first 16 bytes and its last; two bytes are in both.
+///
+/// Numbers are compared faster than bytes, and made faster: what was stored in narrow pieces cannot be loaded in wide
+/// ones before the caches have it (measured: 4 % of the scan's CPU time).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct OrderedScript(u128, u128);
 
 impl OrderedScript {
+    /// Makes a record of a `HashX` of 96 bits and an output's number of 72.
+    #[inline]
+    pub(crate) const fn new(hashx: u128, output: u128, state: OutputState) -> Self {
+        let (tag, number) = match state {
+            OutputState::Unspent(value) => (UNSPENT, value),
+            OutputState::SpentBy(TxNum(spender)) => (SPENT, spender),
+        };
+        let state = (tag as u128) << 64 | number as u128;
+        Self(hashx << 32 | output >> 40, output << 72 | state)
+    }
+
+    /// Returns the first 16 bits, which choose the partition.
+    #[inline]
+    pub(crate) const fn leading(self) -> u16 {
+        (self.0 >> 112) as u16
+    }
+
+    /// Appends the record's bytes.
+    #[inline]
+    pub(crate) fn append(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0.to_be_bytes());
+        out.truncate(out.len() - 2);
+        out.extend_from_slice(&self.1.to_be_bytes());
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "fields are cut out of wider numbers")]
     pub(crate) fn entry(self) -> ScriptEntry {
         let Self(first, last) = self;
@@ -70,7 +84,7 @@ impl OrderedScript {
         } else {
             OutputState::SpentBy(TxNum(number))
         };
-        let tx_num = (first as u32 as u64) << 8 | (last >> 104) as u8 as u64;
+        let tx_num = u64::from(first as u32) << 8 | u64::from((last >> 104) as u8);
         let output = OutputNum { tx_num: TxNum(tx_num), vout: (last >> 72) as u32 };
         let hashx = HashX::from_bytes(part(&first.to_be_bytes(), 0));
         ScriptEntry { hashx, output, state }
@@ -139,8 +153,15 @@ mod tests {
             let made: Vec<_> = rows.iter().map(|&(hash, tx_num, vout, number, unspent)| {
                 let (hashx, output) = (HashX::from_bytes([hash; 12]), OutputNum { tx_num: TxNum(tx_num), vout });
                 let state = if unspent { OutputState::Unspent(number) } else { OutputState::SpentBy(TxNum(number)) };
-                let script = ScriptRecord::new(&hashx, output_bytes(output), state);
-                assert_eq!(script.ordered().entry(), ScriptEntry { hashx, output, state });
+                let [wide_hashx, wide_output] = [&hashx.as_bytes()[..], &output_bytes(output)]
+                    .map(|bytes| bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte)));
+                let ordered = OrderedScript::new(wide_hashx, wide_output, state);
+                assert_eq!(ordered.entry(), ScriptEntry { hashx, output, state });
+                assert_eq!(ordered.leading().to_be_bytes(), hashx.as_bytes()[..2]);
+                let mut bytes = vec![7; 5];
+                ordered.append(&mut bytes);
+                let script = ScriptRecord(bytes[5..].try_into().unwrap());
+                assert_eq!(script.ordered(), ordered);
                 let row = OutputRow { hashx, value: number };
                 let utxo = UtxoRecord::new(output_bytes(output), &row);
                 assert_eq!(utxo.output(), (output, row));

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use electrumx_core::StoreError;
 
+use super::record::{OrderedScript, ScriptRecord};
 use crate::install::io_error;
 
 /// Records of `LEN` bytes in files, a partition each, which grow at their ends from several threads.
@@ -192,11 +193,21 @@ impl<const LEN: usize> Buffers<LEN> {
         part: usize,
         record: &[u8; LEN],
     ) -> Result<(), StoreError> {
+        self.push_with(spool, part, |buffer| buffer.extend_from_slice(record))
+    }
+
+    #[inline]
+    fn push_with(
+        &mut self,
+        spool: &Spool<LEN>,
+        part: usize,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), StoreError> {
         let buffer = &mut self.parts[part];
         if buffer.capacity() == 0 {
             buffer.reserve_exact(self.limit);
         }
-        buffer.extend_from_slice(record);
+        append(buffer);
         if buffer.len() >= self.limit {
             spool.append(part, buffer)?;
             buffer.clear();
@@ -214,4 +225,23 @@ impl<const LEN: usize> Buffers<LEN> {
         }
         Ok(())
     }
+}
+
+impl Buffers<{ ScriptRecord::LEN }> {
+    /// Adds the record of a script.
+    #[inline]
+    pub(crate) fn push_script(
+        &mut self,
+        spool: &Spool<{ ScriptRecord::LEN }>,
+        script: OrderedScript,
+    ) -> Result<(), StoreError> {
+        let part = script_part(script, spool.parts());
+        self.push_with(spool, part, |buffer| script.append(buffer))
+    }
+}
+
+/// Returns the partition of a script, by its first bits; there are 2^16 at most.
+#[inline]
+fn script_part(script: OrderedScript, parts: usize) -> usize {
+    (usize::from(script.leading()) * parts) >> 16
 }

@@ -9,7 +9,6 @@ use rayon::prelude::*;
 use super::Ended;
 use super::build::Build;
 use super::checkpoint::Stage;
-use super::plan::script_part;
 use super::scan::spools_sync;
 use super::shard::SPEND;
 use super::slot::Slot;
@@ -128,9 +127,7 @@ impl Build<'_> {
                 Some(overwriting) => Some(overwriting.tx_num()),
                 None => spends.next_if(|spend| spend[..12] == name[..]).map(spender),
             };
-            let script = slot.script(by).0;
-            let part = script_part([script[0], script[1]], self.spools.scripts.parts());
-            outlets.scripts.push(&self.spools.scripts, part, &script)?;
+            outlets.scripts.push_script(&self.spools.scripts, slot.script(by))?;
             if by.is_none() {
                 let part = slot.tx_num().0 * self.utxos.parts() as u64 / tx_count;
                 let part = usize::try_from(part).unwrap_or(0);

@@ -69,11 +69,6 @@ impl Plan {
     }
 }
 
-/// Returns the partition of the scripts for a `HashX`, by its first bits.
-pub(super) fn script_part(first: [u8; 2], parts: usize) -> usize {
-    (usize::from(u16::from_be_bytes(first)) * parts) >> 16
-}
-
 /// Returns the partition of the spill for an outpoint, by its first bits.
 pub(super) fn spill_part(first: u8) -> usize {
     (usize::from(first) * SPILL_PARTS) >> 8

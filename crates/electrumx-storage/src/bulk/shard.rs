@@ -3,7 +3,7 @@
 use electrumx_core::{OutputNum, StoreError, TxNum};
 
 use super::parse::{Funded, ParsedBlock, Spent};
-use super::plan::{Plan, script_part, spill_part};
+use super::plan::{Plan, spill_part};
 use super::slot::Slot;
 use super::table::OutputTable;
 use crate::build::{Buffers, ScriptRecord, Spool, output_bytes};
@@ -94,7 +94,7 @@ impl Shard {
         let slot = Slot::new(funded.name, output, &funded.hashx, funded.value);
         if let Some(overwritten) = self.table.insert(slot)? {
             // The coinbases that BIP 30 is about: the earlier one can never be spent.
-            self.push(&overwritten.script(Some(tx_num)), spools)?;
+            self.scripts.push_script(&spools.scripts, overwritten.script(Some(tx_num)))?;
         }
         Ok(())
     }
@@ -102,17 +102,12 @@ impl Shard {
     fn spend(&mut self, first: TxNum, spent: &Spent, spools: &Spools) -> Result<(), StoreError> {
         let by = TxNum(first.0 + u64::from(spent.tx));
         if let Some(record) = self.table.remove(&spent.name, |slot| slot.script(Some(by))) {
-            return self.push(&record, spools);
+            return self.scripts.push_script(&spools.scripts, record);
         }
         let mut record = [0; SPEND];
         record[..12].copy_from_slice(&spent.name);
         record[12..].copy_from_slice(&by.to_be_bytes());
         self.spends.push(&spools.spends, spill_part(spent.name[0]), &record)
-    }
-
-    fn push(&mut self, record: &ScriptRecord, spools: &Spools) -> Result<(), StoreError> {
-        let part = script_part([record.0[0], record.0[1]], spools.scripts.parts());
-        self.scripts.push(&spools.scripts, part, &record.0)
     }
 
     fn evict(&mut self, spools: &Spools) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use electrumx_core::{HashX, OutputRow, OutputState, TxNum};
 
 use super::outpoint::OutpointName;
-use crate::build::{OUTPUT, ScriptRecord, UtxoRecord, part};
+use crate::build::{OUTPUT, OrderedScript, UtxoRecord, part};
 
 /// Name, number, `HashX` and value of an output. A name of zeros (one in 2^96) is an empty place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -49,10 +49,14 @@ impl Slot {
     }
 
     /// Returns the output's entry in the list of its script, with this spender or as unspent.
-    pub(super) fn script(&self, spender: Option<TxNum>) -> ScriptRecord {
-        let row = self.row();
-        let state = spender.map_or(OutputState::Unspent(row.value), OutputState::SpentBy);
-        ScriptRecord::new(&row.hashx, self.output(), state)
+    #[inline]
+    pub(super) fn script(&self, spender: Option<TxNum>) -> OrderedScript {
+        let value = u64::from_be_bytes(part(&self.0, VALUE));
+        let state = spender.map_or(OutputState::Unspent(value), OutputState::SpentBy);
+        // The 16 bytes that end with HashX, and those that begin with the output.
+        let hashx = u128::from_be_bytes(part(&self.0, VALUE - 16)) & ((1 << 96) - 1);
+        let output = u128::from_be_bytes(part(&self.0, NAME)) >> (128 - 8 * OUTPUT);
+        OrderedScript::new(hashx, output, state)
     }
 
     /// Returns the output as an unspent one.
