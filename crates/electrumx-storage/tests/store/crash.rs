@@ -82,16 +82,16 @@ const BULK_KILLS: u64 = 30;
 
 /// The options of the first sync that is killed: a checkpoint every few blocks.
 fn bulk_options() -> BulkOptions {
-    BulkOptions { checkpoint_bytes: 60_000, ..crate::bulk::tight() }
+    BulkOptions { checkpoint_bytes: 400_000, ..crate::bulk::tight() }
 }
 
-const BULK_BLOCKS: u32 = 150;
+const BULK_BLOCKS: u32 = 90;
 
 /// Does a first sync, folds what the tip has, and says so.
 #[test]
 #[ignore = "run by killed_at_any_moment_a_first_sync_goes_on"]
 fn first_sync_until_killed() {
-    let (store, blocks) = (open(&child_dir()), chain(52, BULK_BLOCKS as usize + 40));
+    let (store, blocks) = (open(&child_dir()), chain(52, BULK_BLOCKS as usize + 25));
     let (mut node, options) = (Node::new(&blocks), bulk_options());
     let done = first_sync(&store, &coin(), &mut node, BULK_BLOCKS, &options, &mut ()).unwrap();
     assert!(matches!(done, FirstSync::Done(_)), "{done:?}");
@@ -146,7 +146,7 @@ fn killed_at_any_moment_a_first_sync_goes_on() {
     assert_eq!(store.digest().unwrap(), wanted);
     assert_shows(
         &*store.view().unwrap(),
-        &deltas(&chain(52, BULK_BLOCKS as usize + 40), options_key()),
+        &deltas(&chain(52, BULK_BLOCKS as usize + 25), options_key()),
     );
     assert!(resumed > 0, "no kill met a build");
 }

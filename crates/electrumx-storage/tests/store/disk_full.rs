@@ -82,7 +82,7 @@ fn a_full_disk_stops_a_first_sync_and_a_compaction_which_go_on_when_there_is_roo
 fn bulk_with_little_room() {
     let blocks = chain(62, 120);
     let all = deltas(&blocks, options().hashx_key.unwrap());
-    let options = BulkOptions { checkpoint_bytes: 60_000, ..tight() };
+    let options = BulkOptions { checkpoint_bytes: 400_000, ..tight() };
     let run = |store: &LmdbStore| {
         first_sync(store, &coin(), &mut Node::new(&blocks), 100, &options, &mut ())
     };
@@ -91,8 +91,8 @@ fn bulk_with_little_room() {
     run(&clean).unwrap();
     let most = clean.disk_bytes().unwrap();
     let mut refusals = 0;
-    for part in 1..20 {
-        limit_files(Some(most * part / 20));
+    for part in 1..9 {
+        limit_files(Some(most * part / 9));
         match run(&store) {
             Err(ProcessError::Store(error @ StoreError::Full { .. })) => {
                 refusals += 1;
@@ -100,7 +100,7 @@ fn bulk_with_little_room() {
                 assert_eq!(store.view().unwrap().tip(), None);
             }
             Ok(_) => break,
-            Err(error) => panic!("{error:?} with {part}/20 of the room"),
+            Err(error) => panic!("{error:?} with {part}/9 of the room"),
         }
     }
     assert!(refusals > 2, "only {refusals}");
