@@ -3,7 +3,9 @@
 //! Keys keep the order of what they encode. Decoders return `None` for bytes that no encoder wrote,
 //! and never panic.
 
-use electrumx_core::{HashX, OutputNum, OutputRow, TxNum};
+use electrumx_core::bitcoin::BlockHash;
+use electrumx_core::bitcoin::hashes::Hash as _;
+use electrumx_core::{BlockId, HashX, OutputNum, OutputRow, TxNum};
 
 #[cfg(test)]
 mod tests;
@@ -107,6 +109,18 @@ pub(crate) fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; 
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(head)
+}
+
+/// Appends a block: height, then hash.
+pub(crate) fn push_block_id(out: &mut Vec<u8>, block: BlockId) {
+    out.extend_from_slice(&block.height.to_be_bytes());
+    out.extend_from_slice(block.hash.as_byte_array());
+}
+
+/// Splits a block off the front.
+pub(crate) fn take_block_id(bytes: &mut &[u8]) -> Option<BlockId> {
+    let height = u32::from_be_bytes(*take(bytes)?);
+    Some(BlockId { height, hash: BlockHash::from_byte_array(*take(bytes)?) })
 }
 
 /// Splits a transaction number off the front.

@@ -5,17 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
-use heed::CommitOrAbort;
-
 use crate::directory::{install, new_file, remove, tip_file};
 use crate::env::Env;
 use crate::identity::Identity;
 use crate::meta::Meta;
-use crate::open::{all, engine_error, open_env};
+use crate::open::{engine_error, open_env};
 use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::room::{clarify, says_no_room};
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 
 /// Creates an empty tip tier and makes it the directory's.
 pub(crate) fn create(dir: &Path, identity: &Identity, options: &Options) -> Result<(), OpenError> {
@@ -36,14 +34,9 @@ pub(crate) fn create_new(
 ) -> Result<(Env, Tables, PathBuf), OpenError> {
     let path = new_file(dir).map_err(access(dir))?;
     let env = open_env(dir, &path, options)?;
-    let txn = env.write_txn().map_err(|error| engine_error(dir, "create", error))?;
-    let created = env.create_databases_and_commit(txn, |opener, txn| {
-        let handles = all(Tables::NAMES.map(|name| opener.create_database(txn, Some(name))))?;
-        meta.write(txn, handles[0], identity)?;
-        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(handles))
-    });
-    let handles = created.map_err(|error| engine_error(dir, "create", clarify(error, &path)))?;
-    Ok((env, Tables::new(handles.unwrap_commit()), path))
+    let made = tables::create(&env, Tables::NAMES, |txn, table| meta.write(txn, table, identity));
+    let made = made.map_err(|error| engine_error(dir, "create", clarify(error, &path)))?;
+    Ok((env, Tables::new(made), path))
 }
 
 /// Returns the path of the reader slots of an LMDB file.

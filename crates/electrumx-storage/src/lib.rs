@@ -32,6 +32,7 @@ mod store;
 mod tables;
 mod unwind;
 mod view;
+mod walk;
 
 pub use bulk::{BulkOptions, FirstSync, first_sync};
 pub use check::CheckReport;

@@ -20,7 +20,7 @@ use electrumx_core::{BlockId, HashXKey, StoreError};
 use heed::types::Bytes;
 use heed::{AnyTls, Database, RoTxn, RwTxn};
 
-use crate::codec::take;
+use crate::codec::{push_block_id, take_block_id};
 use crate::identity::Identity;
 use crate::open_error::OpenError;
 use crate::options::Options;
@@ -80,8 +80,8 @@ impl Meta {
             table.put(txn, name.as_bytes(), value)?;
         }
         if let Some(base) = self.base {
-            let mut row = base.height.to_be_bytes().to_vec();
-            row.extend_from_slice(base.hash.as_byte_array());
+            let mut row = Vec::new();
+            push_block_id(&mut row, base);
             table.put(txn, BASE, &row)?;
         }
         Ok(())
@@ -164,10 +164,7 @@ impl Rows<'_> {
 
     fn base(&self) -> Result<Option<BlockId>, OpenError> {
         let Some(mut row) = self.get(BASE)? else { return Ok(None) };
-        let height = take(&mut row).map(|height| u32::from_be_bytes(*height));
-        let hash = take(&mut row).map(|hash| BlockHash::from_byte_array(*hash));
-        let base = height.zip(hash).filter(|_| row.is_empty());
-        let base = base.map(|(height, hash)| BlockId { height, hash });
+        let base = take_block_id(&mut row).filter(|_| row.is_empty());
         base.map(Some).ok_or_else(|| self.damaged("base"))
     }
 

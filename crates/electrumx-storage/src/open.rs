@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use electrumx_core::{BlockId, StoreError};
-use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, MdbError};
+use heed::MdbError;
 
 use crate::base::Base;
 use crate::create::create;
@@ -19,18 +18,10 @@ use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::room::is_no_room;
 use crate::shared::Shared;
-use crate::tables::Tables;
+use crate::tables::{self, Tables};
 
 #[cfg(test)]
 mod tests;
-
-type Handle<'a> = Database<'a, Bytes, Bytes>;
-
-/// Smallest map in bytes; the empty tables take 60 kB.
-const MIN_MAP: usize = 1 << 20;
-
-/// Sizes of maps are multiples of this; the largest page size there is.
-const MAP_STEP: usize = 1 << 16;
 
 pub(crate) fn open(
     dir: &Path,
@@ -48,19 +39,18 @@ pub(crate) fn open(
     // Slots of readers that were killed would pin old pages for ever.
     env.clear_stale_readers().map_err(engine("clear stale readers of"))?;
 
+    let [meta] =
+        tables::open(&env, [Tables::NAMES[0]]).map_err(engine("read"))?.ok_or_else(|| {
+            let found = "its tip.mdb is an LMDB file of another program".into();
+            OpenError::Foreign { dir: dir.into(), found }
+        })?;
     let txn = env.read_txn().map_err(engine("read"))?;
-    let meta = env.open_databases_and_commit(txn, |opener, txn| {
-        let meta: Option<Handle<'_>> = opener.open_database(txn, Some(Tables::NAMES[0]))?;
-        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(meta))
-    });
-    let Some(meta) = meta.map_err(engine("read"))?.unwrap_commit() else {
-        let found = "its tip.mdb is an LMDB file of another program".into();
-        return Err(OpenError::Foreign { dir: dir.into(), found });
-    };
-    let txn = env.read_txn().map_err(engine("read"))?;
-    let meta = Meta::check(&txn, meta, dir, identity)?;
+    let meta = Meta::check(&txn, meta.db, dir, identity)?;
     drop(txn);
-    let tables = open_tables(&env, dir)?;
+    let tables = tables::open(&env, Tables::NAMES)
+        .map_err(engine("read"))?
+        .ok_or_else(|| OpenError::Damaged { dir: dir.into(), what: "a table is missing".into() })?;
+    let tables = Tables::new(tables);
     let base = meta.base.map(|base| open_base(dir, &meta, base)).transpose()?;
     directory::clean(dir, meta.base.map(|base| base.height))
         .map_err(|source| OpenError::Access { action: "tidy", path: dir.into(), source })?;
@@ -79,7 +69,7 @@ fn open_base(dir: &Path, meta: &Meta, tip: BlockId) -> Result<Arc<Base>, OpenErr
 }
 
 pub(crate) fn open_env(dir: &Path, path: &Path, options: &Options) -> Result<Env, OpenError> {
-    let bytes = options.map_size_bytes.max(MIN_MAP).div_ceil(MAP_STEP).saturating_mul(MAP_STEP);
+    let bytes = options.map_bytes();
     env::open(path, bytes, options.max_views).map_err(|error| match error {
         heed::Error::Io(source) if source.kind() == io::ErrorKind::OutOfMemory => {
             OpenError::Map { bytes, source }
@@ -91,33 +81,6 @@ pub(crate) fn open_env(dir: &Path, path: &Path, options: &Options) -> Result<Env
         }
         error => engine_error(dir, "open", error),
     })
-}
-
-fn open_tables(env: &Env, dir: &Path) -> Result<Tables, OpenError> {
-    let engine = |error| engine_error(dir, "read", error);
-    let txn = env.read_txn().map_err(engine)?;
-    let handles = env.open_databases_and_commit(txn, |opener, txn| {
-        let handles = Tables::NAMES.map(|name| opener.open_database(txn, Some(name)));
-        all(handles).map(CommitOrAbort::<_, ()>::Commit)
-    });
-    let handles = handles.map_err(engine)?.unwrap_commit();
-    let missing = || OpenError::Damaged { dir: dir.into(), what: "a table is missing".into() };
-    Ok(Tables::new(all(handles.map(|handle| handle.ok_or_else(missing)))?))
-}
-
-/// Returns all values or the first error.
-pub(crate) fn all<T, E, const N: usize>(results: [Result<T, E>; N]) -> Result<[T; N], E> {
-    let mut first_error = None;
-    let values = results.map(|result| {
-        let keep = |error| {
-            first_error.get_or_insert(error);
-        };
-        result.map_err(keep).ok()
-    });
-    match first_error {
-        Some(error) => Err(error),
-        None => Ok(values.map(|value| value.expect("no result is an error"))),
-    }
 }
 
 pub(crate) fn engine_error(dir: &Path, action: &'static str, error: heed::Error) -> OpenError {

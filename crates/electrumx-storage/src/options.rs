@@ -31,6 +31,19 @@ pub struct Options {
     pub txid_prefix_len: u8,
 }
 
+/// Smallest map in bytes; the empty tables take 60 kB.
+const MIN_MAP: usize = 1 << 20;
+
+/// Sizes of maps are multiples of this; the largest page size there is.
+const MAP_STEP: usize = 1 << 16;
+
+impl Options {
+    /// Returns the size of the memory map as the system takes it.
+    pub(crate) fn map_bytes(&self) -> usize {
+        self.map_size_bytes.max(MIN_MAP).div_ceil(MAP_STEP).saturating_mul(MAP_STEP)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

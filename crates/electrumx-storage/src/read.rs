@@ -10,20 +10,34 @@ use crate::tables::Tables;
 
 type Txn<'a> = RoTxn<'a, AnyTls>;
 
+/// Visits the outputs of consecutive transactions.
+pub(crate) fn each_output(
+    txn: &Txn<'_>,
+    tables: &Tables,
+    numbers: Range<u64>,
+    mut visit: impl FnMut(OutputNum, OutputRow) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let table = tables.outputs;
+    for row in table.range(txn, &tx_key(numbers.start), &tx_key(numbers.end))? {
+        let (key, value) = row?;
+        let decoded = codec::output(key).zip(codec::output_row(value));
+        let (output, row) = decoded.ok_or_else(|| table.corrupt(format!("row {key:02x?}")))?;
+        visit(output, row)?;
+    }
+    Ok(())
+}
+
 /// Reads the outputs of consecutive transactions.
 pub(crate) fn outputs(
     txn: &Txn<'_>,
     tables: &Tables,
     numbers: Range<u64>,
 ) -> Result<Vec<(OutputNum, OutputRow)>, StoreError> {
-    let table = tables.outputs;
-    let corrupt = |key| move || table.corrupt(format!("row {key:02x?}"));
     let mut found = Vec::new();
-    for row in table.range(txn, &tx_key(numbers.start), &tx_key(numbers.end))? {
-        let (key, value) = row?;
-        let output = codec::output(key).ok_or_else(corrupt(key))?;
-        found.push((output, codec::output_row(value).ok_or_else(corrupt(key))?));
-    }
+    each_output(txn, tables, numbers, |output, row| {
+        found.push((output, row));
+        Ok(())
+    })?;
     Ok(found)
 }
 

@@ -16,13 +16,14 @@
 //!
 //! All but `txid_index`, `scripts` and `spends` only grow at their end.
 
-use std::ops::Bound;
+use std::ops::{Bound, Deref};
 
 use electrumx_core::StoreError;
 use heed::types::Bytes;
-use heed::{AnyTls, Database, PutFlags, RoIter, RoTxn, RwTxn};
+use heed::{AnyTls, CommitOrAbort, Database, PutFlags, RoIter, RoTxn, RwTxn};
 
 use crate::codec::Key;
+use crate::env::Env;
 use crate::failure::backend;
 
 /// Most bytes of a value that fits in one overflow page of LMDB.
@@ -104,10 +105,9 @@ impl Tables {
         "inputs",
     ];
 
-    /// Makes the tables of handles in the order of [`NAMES`](Self::NAMES).
-    pub(crate) fn new(handles: [Handle; 11]) -> Self {
-        let [meta, a, b, c, d, e, txid_index, scripts, outputs, spends, inputs] =
-            named(Self::NAMES, handles);
+    /// Takes tables in the order of [`NAMES`](Self::NAMES).
+    pub(crate) fn new(tables: [Table; 11]) -> Self {
+        let [meta, a, b, c, d, e, txid_index, scripts, outputs, spends, inputs] = tables;
         let chain = ChainTables::new([a, b, c, d, e]);
         Self { meta, chain, txid_index, scripts, outputs, spends, inputs }
     }
@@ -120,10 +120,51 @@ impl Tables {
     }
 }
 
-/// Joins handles with the names they were opened by.
-pub(crate) fn named<const N: usize>(names: [&'static str; N], handles: [Handle; N]) -> [Table; N] {
+/// Opens the tables of these names; `None` if there are not all of them.
+pub(crate) fn open<const N: usize>(
+    env: &Env,
+    names: [&'static str; N],
+) -> heed::Result<Option<[Table; N]>> {
+    let handles = env.open_databases_and_commit(env.read_txn()?, |opener, txn| {
+        let handles = all(names.map(|name| opener.open_database(txn, Some(name))))?;
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(handles))
+    });
+    let handles = handles?.unwrap_commit().map(|handle: Option<Handle>| handle.ok_or(()));
+    Ok(all(handles).ok().map(|handles| named(names, handles)))
+}
+
+/// Creates the tables of these names in one transaction with what `fill` writes to the first.
+pub(crate) fn create<const N: usize>(
+    env: &Env,
+    names: [&'static str; N],
+    fill: impl FnOnce(&mut RwTxn<'_>, Database<'_, Bytes, Bytes>) -> heed::Result<()>,
+) -> heed::Result<[Table; N]> {
+    let handles = env.create_databases_and_commit(env.write_txn()?, |opener, txn| {
+        let handles = all(names.map(|name| opener.create_database(txn, Some(name))))?;
+        fill(txn, handles[0])?;
+        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(handles))
+    });
+    Ok(named(names, handles?.unwrap_commit()))
+}
+
+fn named<const N: usize>(names: [&'static str; N], handles: [Handle; N]) -> [Table; N] {
     let mut names = names.into_iter();
     handles.map(|db| Table { name: names.next().unwrap_or_default(), db })
+}
+
+/// Returns all values or the first error.
+fn all<T, E, const N: usize>(results: [Result<T, E>; N]) -> Result<[T; N], E> {
+    let mut first_error = None;
+    let values = results.map(|result| {
+        let keep = |error| {
+            first_error.get_or_insert(error);
+        };
+        result.map_err(keep).ok()
+    });
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(values.map(|value| value.expect("no result is an error"))),
+    }
 }
 
 /// A row as stored.
@@ -193,18 +234,13 @@ impl Table {
     }
 
     /// Writes a row whose key is above all others: no search, and pages are filled to the brim.
-    pub(crate) fn append(&self, txn: &mut RwTxn<'_>, key: Key, value: &[u8]) -> heed::Result<()> {
-        self.db.put_with_flags(txn, PutFlags::APPEND, &key, value)
-    }
-
-    /// The same with a key as it was read.
-    pub(crate) fn append_raw(
+    pub(crate) fn append(
         &self,
         txn: &mut RwTxn<'_>,
-        key: &[u8],
+        key: impl Deref<Target = [u8]>,
         value: &[u8],
     ) -> heed::Result<()> {
-        self.db.put_with_flags(txn, PutFlags::APPEND, key, value)
+        self.db.put_with_flags(txn, PutFlags::APPEND, &key, value)
     }
 
     /// Deletes a row that must exist.

@@ -73,6 +73,21 @@ impl LmdbView {
         (height as usize) < self.chain.len()
     }
 
+    /// Visits the outputs of consecutive transactions, ascending: of the base those that are unspent in it.
+    pub(crate) fn each_output(
+        &self,
+        numbers: Range<u64>,
+        mut visit: impl FnMut(OutputNum, OutputRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let numbers = self.clamped(&numbers);
+        let mut tip_start = numbers.start;
+        if let Some((base, txn)) = self.base_of_tx(numbers.start) {
+            tip_start = numbers.end.min(base.end().txs);
+            base.utxos(txn, TxNum(numbers.start), TxNum(tip_start), &mut visit)?;
+        }
+        read::each_output(self.txn(), &self.shared.tables, tip_start..numbers.end, visit)
+    }
+
     /// Returns who has spent an output, if that was in the tip tier.
     pub(crate) fn spender(&self, output: OutputNum) -> Result<Option<TxNum>, StoreError> {
         let table = self.shared.tables.spends;
@@ -269,17 +284,11 @@ impl ChainView for LmdbView {
     }
 
     fn outputs(&self, numbers: Range<u64>) -> Result<Vec<(OutputNum, OutputRow)>, StoreError> {
-        let numbers = self.clamped(&numbers);
         let mut found = Vec::new();
-        let mut tip_start = numbers.start;
-        if let Some((base, txn)) = self.base_of_tx(numbers.start) {
-            tip_start = numbers.end.min(base.end().txs);
-            base.utxos(txn, TxNum(numbers.start), TxNum(tip_start), |output, row| {
-                found.push((output, row));
-                Ok(())
-            })?;
-        }
-        found.extend(read::outputs(self.txn(), &self.shared.tables, tip_start..numbers.end)?);
+        self.each_output(numbers, |output, row| {
+            found.push((output, row));
+            Ok(())
+        })?;
         Ok(found)
     }
 

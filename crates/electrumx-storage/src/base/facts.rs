@@ -1,12 +1,10 @@
 //! What a base says of itself, once it is complete.
 
-use electrumx_core::bitcoin::BlockHash;
-use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::{BlockId, StoreError};
 use heed::{AnyTls, RoTxn, RwTxn};
 
 use super::tables::BaseTables;
-use crate::codec::take;
+use crate::codec::{push_block_id, take, take_block_id};
 
 /// The `meta` row of this; a base without it is not complete.
 const ROW: &[u8] = b"complete";
@@ -24,8 +22,8 @@ pub(crate) struct BaseFacts {
 
 impl BaseFacts {
     pub(crate) fn write(&self, txn: &mut RwTxn<'_>, tables: &BaseTables) -> heed::Result<()> {
-        let mut row = self.tip.height.to_be_bytes().to_vec();
-        row.extend_from_slice(self.tip.hash.as_byte_array());
+        let mut row = Vec::new();
+        push_block_id(&mut row, self.tip);
         row.extend_from_slice(&[self.bucket_bits, self.number_width]);
         row.extend_from_slice(&self.outputs.to_be_bytes());
         tables.meta.db.put(txn, ROW, &row)
@@ -42,11 +40,9 @@ impl BaseFacts {
     }
 
     fn decode(mut row: &[u8]) -> Option<Self> {
-        let height = u32::from_be_bytes(*take(&mut row)?);
-        let hash = BlockHash::from_byte_array(*take(&mut row)?);
+        let tip = take_block_id(&mut row)?;
         let [bucket_bits @ 0..=24, number_width @ 1..=5] = *take(&mut row)? else { return None };
         let outputs = u64::from_be_bytes(*take(&mut row)?);
-        let tip = BlockId { height, hash };
         row.is_empty().then_some(Self { tip, bucket_bits, number_width, outputs })
     }
 }

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use electrumx_core::{BlockId, StoreError};
-use heed::{CommitOrAbort, RoTxn, WithoutTls};
+use heed::{RoTxn, WithoutTls};
 
 pub(crate) use self::facts::BaseFacts;
-pub(crate) use self::query::script_entries;
+pub(crate) use self::query::ScriptCursor;
 pub(crate) use self::scripts::{PageWriter, ScriptEntry, Widths, number_width};
 pub(crate) use self::tables::BaseTables;
 pub(crate) use self::txids::Buckets;
@@ -28,7 +28,7 @@ use crate::chain_rows;
 use crate::env::{self, Env};
 use crate::failure::backend;
 use crate::meta::Meta;
-use crate::tables::Origin;
+use crate::tables::{Origin, open as tables_of};
 
 /// A transaction on a base.
 pub(crate) type BaseTxn = RoTxn<'static, WithoutTls>;
@@ -83,12 +83,8 @@ impl Base {
 
 /// Opens the tables of a base that exists.
 pub(crate) fn open_tables(env: &Env) -> Result<BaseTables, StoreError> {
-    let txn = env.read_txn().map_err(backend("read the base"))?;
-    let handles = env.open_databases_and_commit(txn, |opener, txn| {
-        let handles = BaseTables::NAMES.map(|name| opener.open_database(txn, Some(name)));
-        crate::open::all(handles).map(CommitOrAbort::<_, ()>::Commit)
-    });
-    let handles = handles.map_err(backend("open the tables of the base"))?.unwrap_commit();
+    let opened =
+        tables_of(env, BaseTables::NAMES).map_err(backend("open the tables of the base"))?;
     let missing = || StoreError::Corrupt { table: "meta", what: "the base lacks a table".into() };
-    Ok(BaseTables::new(crate::open::all(handles.map(|handle| handle.ok_or_else(missing)))?))
+    Ok(BaseTables::new(opened.ok_or_else(missing)?))
 }

@@ -2,13 +2,15 @@
 
 use electrumx_core::bitcoin::Txid;
 use electrumx_core::{HashX, OutputNum, OutputRow, OutputState, ScriptOutput, StoreError, TxNum};
-use heed::{AnyTls, RoTxn};
+use heed::types::Bytes;
+use heed::{AnyTls, RoIter, RoTxn};
 
+use super::Base;
 use super::scripts::{PageReader, ScriptEntry};
 use super::utxos::UtxoReader;
-use super::{Base, BaseTables};
 use crate::chain_rows::TxidReader;
 use crate::codec::{Key, output_key, script_key, u32_key};
+use crate::failure::backend;
 use crate::tables::{Origin, Row, Table};
 
 type Txn<'a> = RoTxn<'a, AnyTls>;
@@ -141,45 +143,32 @@ fn pages<'txn>(
     table.range(txn, first, end)
 }
 
-/// Walks the entries of `scripts` from a script on.
-pub(crate) struct ScriptCursor<'txn, P> {
+/// Walks all entries of `scripts`.
+pub(crate) struct ScriptCursor<'txn> {
     table: Table,
-    pages: P,
+    pages: RoIter<'txn, Bytes, Bytes>,
     page: Option<(&'txn [u8], PageReader<'txn>)>,
 }
 
-/// Starts at the first entry of a script or the first after it.
-pub(crate) fn script_entries<'txn>(
-    tables: &BaseTables,
-    txn: &'txn Txn<'_>,
-    from: &HashX,
-    end: &[u8],
-) -> Result<
-    ScriptCursor<'txn, impl Iterator<Item = Result<Row<'txn>, StoreError>> + use<'txn>>,
-    StoreError,
-> {
-    let table = tables.scripts;
-    let start = script_key(from, OutputNum { tx_num: TxNum(0), vout: 0 });
-    Ok(ScriptCursor { table, pages: pages(table, txn, &start, end)?, page: None })
-}
+impl<'txn> ScriptCursor<'txn> {
+    pub(crate) fn new(base: &Base, txn: &'txn Txn<'_>) -> Result<Self, StoreError> {
+        let table = base.tables.scripts;
+        Ok(Self { table, pages: table.iter(txn)?, page: None })
+    }
 
-impl<'txn, P: Iterator<Item = Result<Row<'txn>, StoreError>>> ScriptCursor<'txn, P> {
     /// Returns the next entry.
     pub(crate) fn next(&mut self) -> Result<Option<ScriptEntry>, StoreError> {
         loop {
             if let Some((key, reader)) = &mut self.page
                 && reader.has_more()
             {
-                let entry = reader.next();
-                return entry
-                    .map(Some)
-                    .ok_or_else(|| self.table.corrupt(format!("page {key:02x?}")));
+                let corrupt = || self.table.corrupt(format!("page {key:02x?}"));
+                return reader.next().map(Some).ok_or_else(corrupt);
             }
-            let Some(page) = self.pages.next().transpose()? else { return Ok(None) };
-            let reader = PageReader::new(page.0, page.1);
-            let reader =
-                reader.ok_or_else(|| self.table.corrupt(format!("page {:02x?}", page.0)))?;
-            self.page = Some((page.0, reader));
+            let Some(page) = self.pages.next() else { return Ok(None) };
+            let (key, page) = page.map_err(backend("read the base"))?;
+            let corrupt = || self.table.corrupt(format!("page {key:02x?}"));
+            self.page = Some((key, PageReader::new(key, page).ok_or_else(corrupt)?));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The tables of the base tier; `docs/schema.md` shows their bytes.
 
-use crate::tables::{ChainTables, Handle, Table, named};
+use crate::tables::{ChainTables, Table};
 
 /// All tables of a base; each is named after its field.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +26,9 @@ impl BaseTables {
         "utxos",
     ];
 
-    /// Makes the tables of handles in the order of [`NAMES`](Self::NAMES).
-    pub(crate) fn new(handles: [Handle; 9]) -> Self {
-        let [meta, a, b, c, d, e, txid_buckets, scripts, utxos] = named(Self::NAMES, handles);
+    /// Takes tables in the order of [`NAMES`](Self::NAMES).
+    pub(crate) fn new(tables: [Table; 9]) -> Self {
+        let [meta, a, b, c, d, e, txid_buckets, scripts, utxos] = tables;
         Self { meta, chain: ChainTables::new([a, b, c, d, e]), txid_buckets, scripts, utxos }
     }
 

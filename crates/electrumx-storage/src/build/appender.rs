@@ -16,13 +16,11 @@ pub(crate) struct Appender<'a> {
     file: &'a BuildFile,
     txn: Option<RwTxn<'a>>,
     bytes: usize,
-    /// Bytes appended so far.
-    pub(crate) written: u64,
 }
 
 impl<'a> Appender<'a> {
     pub(crate) fn new(file: &'a BuildFile) -> Self {
-        Self { file, txn: None, bytes: 0, written: 0 }
+        Self { file, txn: None, bytes: 0 }
     }
 
     /// Runs a change within the transaction and counts the bytes it says it has written.
@@ -37,9 +35,7 @@ impl<'a> Appender<'a> {
                 begin(self.file).map_err(Failure::from).and_then(|txn| change(self.txn.insert(txn)))
             }
         };
-        let bytes = changed.map_err(|failure| self.explain(failure))?;
-        self.bytes += bytes;
-        self.written += bytes as u64;
+        self.bytes += changed.map_err(|failure| self.explain(failure))?;
         Ok(())
     }
 

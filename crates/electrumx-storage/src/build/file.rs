@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use electrumx_core::StoreError;
-use heed::CommitOrAbort;
 
 use crate::base::{BaseFacts, BaseTables, open_tables};
 use crate::create::slots_of;
@@ -14,7 +13,7 @@ use crate::failure::{Failure, backend};
 use crate::identity::Identity;
 use crate::install::io_error;
 use crate::meta::Meta;
-use crate::open::all;
+use crate::tables;
 
 /// A base that is being built, in a folder of its own.
 #[derive(Debug)]
@@ -40,15 +39,10 @@ impl BuildFile {
         let path = dir.join(BUILT_FILE);
         let failed = |error| Failure::from(error).into_store_error("create a base", &dir);
         let env = env::open(&path, map_bytes, 8).map_err(failed)?;
-        let txn = env.write_txn().map_err(failed)?;
         let meta = Meta { base: None, ..*meta };
-        let made = env.create_databases_and_commit(txn, |opener, txn| {
-            let names = BaseTables::NAMES;
-            let handles = all(names.map(|name| opener.create_database(txn, Some(name))))?;
-            meta.write(txn, handles[0], identity)?;
-            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(handles))
-        });
-        let tables = BaseTables::new(made.map_err(failed)?.unwrap_commit());
+        let made =
+            tables::create(&env, BaseTables::NAMES, |txn, table| meta.write(txn, table, identity));
+        let tables = BaseTables::new(made.map_err(failed)?);
         Ok(Self { env, tables, dir, path })
     }
 

@@ -19,7 +19,6 @@ pub(crate) fn script_rows(records: &[OrderedScript], widths: Widths, rows: &mut 
         writer.push(&record.entry(), |key, page| rows.push(key, page));
     }
     writer.finish(|key, page| rows.push(key, page));
-    rows.entries += records.len() as u64;
 }
 
 /// Packs records of unspent outputs, which are ascending.
@@ -30,7 +29,6 @@ pub(crate) fn utxo_rows(records: &[[u8; UtxoRecord::LEN]], rows: &mut Rows) {
         writer.push(output, &row, |key, page| rows.push(key, page));
     }
     writer.finish(|key, page| rows.push(key, page));
-    rows.entries += records.len() as u64;
 }
 
 /// Groups ascending prefixes and numbers into buckets.
@@ -45,7 +43,6 @@ fn bucket_rows(entries: impl Iterator<Item = (u32, u64)>, buckets: Buckets, rows
         }
         current = Some(bucket);
         buckets.push(&mut row, prefix, number);
-        rows.entries += 1;
     }
     if let Some(bucket) = current {
         rows.push(&u32_key(bucket), &row);

@@ -7,8 +7,6 @@ use crate::codec::Key;
 pub(crate) struct Rows {
     rows: Vec<(Key, usize)>,
     bytes: Vec<u8>,
-    /// Entries that the rows hold, for checks.
-    pub(crate) entries: u64,
 }
 
 impl Rows {
@@ -29,7 +27,6 @@ impl Rows {
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.bytes.clear();
-        self.entries = 0;
     }
 
     /// Bytes of the values.

@@ -82,7 +82,7 @@ impl<'a> Build<'a> {
         target: Height,
     ) -> Result<Self, StoreError> {
         let shared = store.shared();
-        let map_bytes = store.options.map_size_bytes;
+        let map_bytes = store.options.map_bytes();
         if let Some(file) = BuildFile::resume(&shared.dir, &shared.meta, map_bytes)? {
             let txn = file.env.read_txn().map_err(backend("read a base that was begun"))?;
             let checkpoint = Checkpoint::read(&txn, &file.tables)?;
@@ -107,7 +107,7 @@ impl<'a> Build<'a> {
         shared: &Shared,
         target: Height,
     ) -> Result<Self, StoreError> {
-        let map_bytes = store.options.map_size_bytes;
+        let map_bytes = store.options.map_bytes();
         let file = BuildFile::create(&shared.dir, &store.identity, &shared.meta, map_bytes)?;
         let plan = Plan::new(options);
         let dir = temp_dir(options, &file)?;

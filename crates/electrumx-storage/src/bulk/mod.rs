@@ -132,7 +132,7 @@ fn install_complete<B: BlockSource>(
     source: &mut B,
 ) -> Result<Option<BlockId>, ProcessError> {
     let shared = store.shared();
-    let file = BuildFile::resume(&shared.dir, &shared.meta, store.options.map_size_bytes)?;
+    let file = BuildFile::resume(&shared.dir, &shared.meta, store.options.map_bytes())?;
     let Some(file) = file else { return Ok(None) };
     let Some(facts) = file.facts()? else { return Ok(None) };
     if source.block_hash(facts.tip.height)? != Some(facts.tip.hash) {

@@ -40,7 +40,7 @@ pub(super) enum Scanned {
 enum Job {
     Append(Vec<BlockDelta>),
     /// Make everything durable, with this row; the temporary files are filled in.
-    Checkpoint(Checkpoint, SyncSender<Result<Checkpoint, StoreError>>),
+    Checkpoint(Checkpoint, SyncSender<()>),
 }
 
 impl Build<'_> {
@@ -192,8 +192,9 @@ impl Build<'_> {
         spools_sync(&self.spools)?;
         let (reply, answer) = sync_channel(1);
         let asked = jobs.send(Job::Checkpoint(self.state(memory, chain.len() as u64), reply));
-        let Some(done) = asked.ok().and_then(|()| answer.recv().ok()) else { return Ok(None) };
-        done?;
+        if asked.is_err() || answer.recv().is_err() {
+            return Ok(None);
+        }
         self.snapshot_is_current(memory)?;
         tracing::debug!(blocks = chain.len(), "checkpoint");
         Ok(Some(()))
@@ -291,7 +292,7 @@ impl AppendThread<'_> {
                     })?;
                     appender.commit()?;
                     // Nobody waits any more only if all is being given up.
-                    let _ = reply.send(Ok(checkpoint));
+                    let _ = reply.send(());
                 }
             }
         }

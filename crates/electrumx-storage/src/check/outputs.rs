@@ -3,14 +3,13 @@
 use std::hash::Hasher as _;
 
 use electrumx_core::processor::{BulkPhase, Observer};
-use electrumx_core::{HashX, OutputNum, OutputRow, OutputState, StoreError, TxNum};
+use electrumx_core::{HashX, OutputNum, OutputRow, OutputState, StoreError};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::Check;
-use crate::base::{ScriptEntry, script_entries};
-use crate::codec;
-use crate::compact::TipScripts;
+use crate::base::ScriptEntry;
 use crate::shared::Shared;
+use crate::walk::{Merged, Scripts};
 
 /// A set of unspent outputs: how many, how much, and a sum of hashes that tells sets apart.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -40,47 +39,28 @@ impl<C, O: Observer> Check<'_, C, O> {
             return Ok(());
         }
         let (mut by_script, mut base_by_script) = (UtxoSet::default(), UtxoSet::default());
-        let view = self.view;
-        let mut tip = TipScripts::new(shared, view, self.report.txs)?;
-        let mut next = tip.next()?;
-        let mut last = None;
-        if let Some((base, txn)) = view.base_tier() {
-            let mut count = 0;
-            let end = [0xff; HashX::LEN + TxNum::LEN + 5];
-            let mut entries =
-                script_entries(&base.tables, txn, &HashX::from_bytes([0; HashX::LEN]), &end)?;
-            while let Some(mut entry) = entries.next()? {
-                if let OutputState::Unspent(value) = entry.state {
-                    base_by_script.add(entry.output, &OutputRow { hashx: entry.hashx, value });
+        let mut scripts = Scripts::new(shared, self.view, self.report.txs)?;
+        let (mut last, mut count) = (None, 0);
+        while let Some(Merged { entry, in_base }) = scripts.next()? {
+            let output = entry.output;
+            match in_base {
+                Some(OutputState::Unspent(value)) => {
+                    base_by_script.add(output, &OutputRow { hashx: entry.hashx, value });
                 }
-                while let Some(row) = next.filter(|row| row.place() <= entry.place()) {
-                    next = tip.next()?;
-                    if row.place() == entry.place() {
-                        let was_unspent = matches!(entry.state, OutputState::Unspent(_));
-                        self.report
-                            .ensure(was_unspent, || format!("{:?} is spent twice", row.output));
-                        entry.state = row.state;
-                    } else {
-                        self.entry(&row, &mut last, &mut by_script);
-                    }
+                Some(spent) => {
+                    let once = spent == entry.state;
+                    self.report.ensure(once, || format!("{output:?} is spent twice"));
                 }
-                count += 1;
-                self.entry(&entry, &mut last, &mut by_script);
-                if !self.step(BulkPhase::Scripts, self.report.outputs, self.report.txs * 3) {
-                    return Ok(());
-                }
+                None => {}
             }
-            let wanted = base.outputs;
-            self.report
-                .ensure(count == wanted, || format!("{count} of {wanted} outputs in the base"));
-        }
-        while let Some(row) = next {
-            next = tip.next()?;
-            self.entry(&row, &mut last, &mut by_script);
+            count += u64::from(in_base.is_some());
+            self.entry(&entry, &mut last, &mut by_script);
             if !self.step(BulkPhase::Scripts, self.report.outputs, self.report.txs * 3) {
                 return Ok(());
             }
         }
+        let wanted = shared.base.as_ref().map_or(0, |base| base.outputs);
+        self.report.ensure(count == wanted, || format!("{count} of {wanted} outputs in the base"));
         let (by_number, base_by_number) = self.by_number(shared)?;
         self.report.ensure(base_by_script == base_by_number || self.report.stopped, || {
             let (one, two) = (base_by_script.count, base_by_number.count);
@@ -122,33 +102,21 @@ impl<C, O: Observer> Check<'_, C, O> {
     /// Walks the unspent outputs by number: returns those of both tiers, and those of the base as it is.
     fn by_number(&mut self, shared: &Shared) -> Result<(UtxoSet, UtxoSet), StoreError> {
         let (mut found, mut in_base) = (UtxoSet::default(), UtxoSet::default());
-        let (view, txs) = (self.view, self.report.txs);
-        let origin = shared.origin();
+        let (view, txs, base_txs) = (self.view, self.report.txs, shared.origin().txs);
         let mut last = None;
-        let mut visit = |output: OutputNum, row: OutputRow| {
+        view.each_output(0..txs, |output, row| {
             let ascends = last.is_none_or(|last| last < output);
             self.report.ensure(ascends, || format!("{output:?} is out of order by number"));
             last = Some(output);
-            if output.tx_num.0 < origin.txs {
+            if output.tx_num.0 < base_txs {
                 in_base.add(output, &row);
             }
             if view.spender(output)?.is_none() {
                 found.add(output, &row);
-                self.step(BulkPhase::Utxos, found.count, self.report.txs);
+                self.step(BulkPhase::Utxos, found.count, txs);
             }
             Ok(())
-        };
-        if let Some((base, txn)) = view.base_tier() {
-            base.utxos(txn, TxNum(0), TxNum(origin.txs), &mut visit)?;
-        }
-        let table = shared.tables.outputs;
-        let (start, end) = (codec::tx_key(origin.txs), codec::tx_key(txs));
-        for row in table.range(view.txn(), &start, &end)? {
-            let (key, value) = row?;
-            let decoded = codec::output(key).zip(codec::output_row(value));
-            let (output, row) = decoded.ok_or_else(|| table.corrupt(format!("row {key:02x?}")))?;
-            visit(output, row)?;
-        }
+        })?;
         Ok((found, in_base))
     }
 }

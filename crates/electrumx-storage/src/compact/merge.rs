@@ -3,28 +3,22 @@
 use std::sync::Arc;
 
 use electrumx_core::processor::{BulkPhase, BulkProgress, Observer};
-use electrumx_core::{
-    BlockId, ChainView as _, HashX, Height, OutputNum, OutputRow, StoreError, TxNum,
-};
+use electrumx_core::{BlockId, ChainView as _, Height, StoreError};
 use rayon::ThreadPoolBuilder;
 
-use crate::base::{
-    BaseFacts, Buckets, PageWriter, UtxoWriter, Widths, number_width, script_entries,
-};
+use crate::base::{BaseFacts, Buckets, PageWriter, UtxoWriter, Widths, number_width};
 use crate::build::{
     Appender, Buffers, BuildFile, Rows, Spool, TXID_PARTS, TxidRecord, append_ordered, txid_groups,
     txid_rows,
 };
 use crate::chain::Chain;
 use crate::chain_rows;
-use crate::codec;
 use crate::failure::backend;
 use crate::install::io_error;
 use crate::shared::Shared;
 use crate::tables::{Origin, Table};
 use crate::view::LmdbView;
-
-use super::walk::{Spends, TipScripts};
+use crate::walk::{Merged, Scripts, Spends};
 
 /// Bytes of rows that are appended together.
 const CHUNK: usize = 4 << 20;
@@ -110,7 +104,7 @@ impl<'a> Merge<'a> {
                         }
                     }
                     self.appender.change(|txn| {
-                        to.append_raw(txn, key, value)?;
+                        to.append(txn, key, value)?;
                         Ok(key.len() + value.len())
                     })?;
                     if self.appender.is_full() {
@@ -158,34 +152,10 @@ impl<'a> Merge<'a> {
         let widths = Widths::for_counts(self.txs.saturating_mul(3), self.txs);
         let mut pages = PageWriter::new(widths);
         let table = self.file.tables.scripts;
-        let (shared, view) = (self.shared, self.view);
-        let mut tip = TipScripts::new(shared, view, self.txs)?;
-        let mut next = tip.next()?;
+        let mut scripts = Scripts::new(self.shared, self.view, self.txs)?;
         let mut count = 0;
-        if let Some((base, txn)) = view.base_tier() {
-            let end = [0xff; HashX::LEN + TxNum::LEN + 5];
-            let mut entries =
-                script_entries(&base.tables, txn, &HashX::from_bytes([0; HashX::LEN]), &end)?;
-            while let Some(mut entry) = entries.next()? {
-                while let Some(row) = next.filter(|row| row.place() <= entry.place()) {
-                    next = tip.next()?;
-                    if row.place() == entry.place() {
-                        entry.state = row.state;
-                    } else {
-                        pages.push(&row, |key, page| self.rows.push(key, page));
-                        count += 1;
-                    }
-                }
-                pages.push(&entry, |key, page| self.rows.push(key, page));
-                count += 1;
-                if !self.step(table, BulkPhase::Scripts, count, observer)? {
-                    return Ok(None);
-                }
-            }
-        }
-        while let Some(row) = next {
-            pages.push(&row, |key, page| self.rows.push(key, page));
-            next = tip.next()?;
+        while let Some(Merged { entry, .. }) = scripts.next()? {
+            pages.push(&entry, |key, page| self.rows.push(key, page));
             count += 1;
             if !self.step(table, BulkPhase::Scripts, count, observer)? {
                 return Ok(None);
@@ -204,7 +174,7 @@ impl<'a> Merge<'a> {
         let mut spends = Spends::new(shared, view, txs)?;
         let mut count = 0;
         let mut stopped = false;
-        let mut visit = |output: OutputNum, row: OutputRow| {
+        view.each_output(0..txs, |output, row| {
             if stopped || spends.has(output)? {
                 return Ok(());
             }
@@ -212,19 +182,7 @@ impl<'a> Merge<'a> {
             count += 1;
             stopped = !self.step(table, BulkPhase::Utxos, count, observer)?;
             Ok(())
-        };
-        if let Some((base, txn)) = view.base_tier() {
-            base.utxos(txn, TxNum(0), TxNum(base.end().txs), &mut visit)?;
-        }
-        let outputs = shared.tables.outputs;
-        let (start, end) = (codec::tx_key(shared.origin().txs), codec::tx_key(txs));
-        for row in outputs.range(view.txn(), &start, &end)? {
-            let (key, value) = row?;
-            let decoded = codec::output(key).zip(codec::output_row(value));
-            let (output, row) =
-                decoded.ok_or_else(|| outputs.corrupt(format!("row {key:02x?}")))?;
-            visit(output, row)?;
-        }
+        })?;
         if stopped {
             return Ok(None);
         }

@@ -5,13 +5,11 @@
 //! transaction ids.
 
 mod merge;
-mod walk;
 
 use electrumx_core::processor::Observer;
 use electrumx_core::{BlockId, ChainView as _, StoreError};
 
 use self::merge::Merge;
-pub(crate) use self::walk::TipScripts;
 use crate::build::BuildFile;
 use crate::room;
 use crate::store::LmdbStore;
@@ -54,7 +52,7 @@ impl LmdbStore {
         };
         let size = self.disk_bytes()?;
         room::check(&shared.dir, size)?;
-        let map_bytes = self.options.map_size_bytes;
+        let map_bytes = self.options.map_bytes();
         let file = BuildFile::create(&shared.dir, &self.identity, &shared.meta, map_bytes)?;
         let merged = Merge::new(&file, &shared, &view, target)?.run(observer);
         drop(view);

@@ -81,12 +81,7 @@ fn tables_that_end_at_different_blocks_are_damage() {
 fn another_programs_lmdb_file_is_foreign() {
     let dir = tempfile::tempdir().unwrap();
     let env = env::open(&tip_file(dir.path()), 1 << 20, 8).unwrap();
-    let txn = env.write_txn().unwrap();
-    let made = env.create_databases_and_commit(txn, |opener, txn| {
-        let made: Database<'_, Bytes, Bytes> = opener.create_database(txn, Some("theirs"))?;
-        Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(made))
-    });
-    made.unwrap();
+    tables::create(&env, ["theirs"], |_, _| Ok(())).unwrap();
     drop(env);
     let error = open_in(dir.path()).unwrap_err();
     assert!(matches!(error, OpenError::Foreign { .. }), "{error}");

@@ -1,8 +1,8 @@
-//! Walks over the tip tier in the order of a table of the base.
+//! Walks over both tiers in the order of a table.
 
 use electrumx_core::{HashX, OutputNum, OutputState, StoreError};
 
-use crate::base::ScriptEntry;
+use crate::base::{ScriptCursor, ScriptEntry};
 use crate::codec;
 use crate::failure::backend;
 use crate::shared::Shared;
@@ -16,8 +16,58 @@ fn rows(table: Table, view: &LmdbView) -> Result<Rows<'_>, StoreError> {
     Ok(Box::new(table.iter(view.txn())?.map(|row| row.map_err(backend("read")))))
 }
 
-/// Walks the tip's outputs by script, up to a transaction; outputs of the base come with their spenders.
-pub(crate) struct TipScripts<'a> {
+/// Walks the outputs of both tiers by script, up to a transaction.
+pub(crate) struct Scripts<'a> {
+    base: Option<ScriptCursor<'a>>,
+    tip: TipScripts<'a>,
+    next_base: Option<ScriptEntry>,
+    next_tip: Option<ScriptEntry>,
+}
+
+/// An output in the list of its script.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Merged {
+    pub(crate) entry: ScriptEntry,
+    /// What the base alone says of it; `None` for outputs of the tip.
+    pub(crate) in_base: Option<OutputState>,
+}
+
+impl<'a> Scripts<'a> {
+    pub(crate) fn new(
+        shared: &'a Shared,
+        view: &'a LmdbView,
+        txs: u64,
+    ) -> Result<Self, StoreError> {
+        let base = view.base_tier().map(|(base, txn)| ScriptCursor::new(base, txn));
+        let mut base = base.transpose()?;
+        let mut tip = TipScripts { shared, view, rows: rows(shared.tables.scripts, view)?, txs };
+        let next_base = advance(&mut base)?;
+        let next_tip = tip.next()?;
+        Ok(Self { base, tip, next_base, next_tip })
+    }
+
+    /// Returns the next output. Where both tiers have it, the tip's row says who has spent the base's output.
+    pub(crate) fn next(&mut self) -> Result<Option<Merged>, StoreError> {
+        let (base, tip) = (self.next_base, self.next_tip);
+        let base = base.filter(|base| tip.is_none_or(|tip| base.place() <= tip.place()));
+        let tip = tip.filter(|tip| self.next_base.is_none_or(|base| tip.place() <= base.place()));
+        if base.is_some() {
+            self.next_base = advance(&mut self.base)?;
+        }
+        if tip.is_some() {
+            self.next_tip = self.tip.next()?;
+        }
+        let in_base = base.map(|base| base.state);
+        Ok(tip.or(base).map(|entry| Merged { entry, in_base }))
+    }
+}
+
+fn advance(base: &mut Option<ScriptCursor<'_>>) -> Result<Option<ScriptEntry>, StoreError> {
+    base.as_mut().map_or(Ok(None), ScriptCursor::next)
+}
+
+/// Walks the tip's outputs by script; outputs of the base come with their spenders.
+struct TipScripts<'a> {
     shared: &'a Shared,
     view: &'a LmdbView,
     rows: Rows<'a>,
@@ -25,16 +75,7 @@ pub(crate) struct TipScripts<'a> {
 }
 
 impl<'a> TipScripts<'a> {
-    pub(crate) fn new(
-        shared: &'a Shared,
-        view: &'a LmdbView,
-        txs: u64,
-    ) -> Result<Self, StoreError> {
-        Ok(Self { shared, view, rows: rows(shared.tables.scripts, view)?, txs })
-    }
-
-    /// Returns the next output.
-    pub(crate) fn next(&mut self) -> Result<Option<ScriptEntry>, StoreError> {
+    fn next(&mut self) -> Result<Option<ScriptEntry>, StoreError> {
         let table = self.shared.tables.scripts;
         while let Some(row) = self.rows.next() {
             let (key, value) = row?;
@@ -60,7 +101,7 @@ impl<'a> TipScripts<'a> {
 }
 
 /// Walks the tip's spends, by transactions before a number.
-pub(super) struct Spends<'a> {
+pub(crate) struct Spends<'a> {
     table: Table,
     rows: Rows<'a>,
     current: Option<OutputNum>,
@@ -68,13 +109,13 @@ pub(super) struct Spends<'a> {
 }
 
 impl<'a> Spends<'a> {
-    pub(super) fn new(shared: &Shared, view: &'a LmdbView, txs: u64) -> Result<Self, StoreError> {
+    pub(crate) fn new(shared: &Shared, view: &'a LmdbView, txs: u64) -> Result<Self, StoreError> {
         let table = shared.tables.spends;
         Ok(Self { table, rows: rows(table, view)?, current: None, txs })
     }
 
     /// Tells whether an output is spent; outputs are asked for in ascending order.
-    pub(super) fn has(&mut self, output: OutputNum) -> Result<bool, StoreError> {
+    pub(crate) fn has(&mut self, output: OutputNum) -> Result<bool, StoreError> {
         while self.current.is_none_or(|current| current < output) {
             let Some(row) = self.rows.next() else { return Ok(false) };
             let (key, value) = row?;
