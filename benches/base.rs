@@ -6,10 +6,9 @@ use std::hint::black_box;
 
 use cpu_time::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use electrumx_benches::identity;
 use electrumx_core::bitcoin::hashes::{Hash as _, sha256};
 use electrumx_core::bitcoin::{BlockHash, Txid};
-use electrumx_core::coin::{Bitcoin, Network};
+use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::{
     BlockDelta, BlockId, HashX, Index as _, OutputNum, OutputRow, Spend, Store as _, TxNum,
     TxPosition, history,
@@ -72,7 +71,7 @@ fn reads(criterion: &mut Criterion<CpuTime>) {
     let dir = tempfile::tempdir().expect("a folder");
     let store = LmdbStore::open(
         &dir.path().join("db"),
-        &identity(Bitcoin::new(Network::Regtest)),
+        &Bitcoin::new(Network::Regtest).chain().into(),
         Options::default(),
     );
     let store = store.expect("an empty folder");

@@ -16,7 +16,7 @@ use electrumx_protocol::{
     CacheSizes, CancellationToken, FeeMode, MempoolInfo, Node, NodeError, NodeVersion, PeerInfo,
     RawValue, Service, ServiceConfig, Transport, serve,
 };
-use electrumx_storage::{Identity, LmdbStore, Options};
+use electrumx_storage::{LmdbStore, Options};
 use parking_lot::RwLock;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
@@ -118,8 +118,7 @@ fn filled() -> (TempDir, Arc<LmdbStore>, BlockHash) {
     let coin = Bitcoin::new(Network::Regtest);
     let chain = coin.chain();
     let genesis = chain.genesis_hash();
-    let identity = Identity { coin: chain.coin.into(), net: chain.net.into(), genesis };
-    let store = LmdbStore::open(&directory.path().join("db"), &identity, Options::default());
+    let store = LmdbStore::open(&directory.path().join("db"), &chain.into(), Options::default());
     let store = Arc::new(store.expect("a new store"));
     fill(&store, genesis);
     (directory, store, genesis)

@@ -16,7 +16,7 @@ use electrumx_core::coin::{Bitcoin, Coin as _};
 use electrumx_core::history::{balance, history_tx_nums};
 use electrumx_core::processor::{FlushPolicy, Processor};
 use electrumx_core::{Index as _, RawBlock, ScriptHash};
-use electrumx_storage::{Identity, LmdbStore, Options};
+use electrumx_storage::{LmdbStore, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,10 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// An index of another coin or network is refused.
 fn open(dir: &Path, net: &str) -> Result<(Bitcoin, LmdbStore), Box<dyn Error>> {
     let coin = Bitcoin::on(net).ok_or("no such network")?;
-    let chain = coin.chain();
-    let identity =
-        Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() };
-    Ok((coin, LmdbStore::open(dir, &identity, Options::default())?))
+    Ok((coin, LmdbStore::open(dir, &coin.chain().into(), Options::default())?))
 }
 
 fn make(dir: &Path) -> Result<(), Box<dyn Error>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use electrumx_core::RawBlock;
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_storage::{Identity, LmdbStore, Options};
+use electrumx_storage::{LmdbStore, Options};
 use tempfile::TempDir;
 
 /// An index of some blocks, in a temporary folder that goes with it.
@@ -26,7 +26,8 @@ impl Indexed {
     pub fn new(blocks: &[RawBlock]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let coin = Bitcoin::new(Network::Regtest);
-        let store = LmdbStore::open(&dir.path().join("db"), &identity(coin), Options::default())?;
+        let store =
+            LmdbStore::open(&dir.path().join("db"), &coin.chain().into(), Options::default())?;
         let store = Arc::new(store);
         let mut processor = Processor::new(coin, Arc::clone(&store), FlushPolicy::default())?;
         for block in blocks {
@@ -35,11 +36,4 @@ impl Indexed {
         processor.flush()?;
         Ok(Self { store, processor, _dir: dir })
     }
-}
-
-/// Names a coin's chain the way a store keeps it.
-#[must_use]
-pub fn identity(coin: Bitcoin) -> Identity {
-    let chain = coin.chain();
-    Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() }
 }

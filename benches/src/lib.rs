@@ -17,7 +17,7 @@ pub use chain::{GeneratedChain, Shape, Totals};
 pub use chain_args::ChainArgs;
 pub use connection::Connection;
 pub use floor::floor;
-pub use indexed::{Indexed, identity};
+pub use indexed::Indexed;
 pub use meter::{Cost, Meter};
 pub use projection::{CORES, DISKS, Disk, Projection, Target};
 pub use report::Report;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use electrumx_benches::{BlockDir, ChainArgs, Cost, Meter, Report, floor, identity};
+use electrumx_benches::{BlockDir, ChainArgs, Cost, Meter, Report, floor};
 
-use electrumx_core::coin::{Bitcoin, Network};
+use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::processor::{BulkPhase, BulkProgress, FlushPolicy, Observer, Processor};
 use electrumx_core::{BlockSource as _, Index as _};
 use electrumx_storage::{BulkOptions, FirstSync, LmdbStore, Options, first_sync};
@@ -111,7 +111,7 @@ fn block_by_block(
     meter: &mut Meter,
 ) -> anyhow::Result<Vec<Cost>> {
     let coin = Bitcoin::new(Network::Regtest);
-    let store = Arc::new(LmdbStore::open(db, &identity(coin), Options::default())?);
+    let store = Arc::new(LmdbStore::open(db, &coin.chain().into(), Options::default())?);
     let mut processor = Processor::new(coin, Arc::clone(&store), FlushPolicy::with_budget(budget))?;
     let mut source = blocks.source()?;
     meter.lap("open")?;
@@ -129,7 +129,7 @@ fn at_once(
     meter: &mut Meter,
 ) -> anyhow::Result<Vec<Cost>> {
     let coin = Bitcoin::new(Network::Regtest);
-    let store = LmdbStore::open(db, &identity(coin), Options::default())?;
+    let store = LmdbStore::open(db, &coin.chain().into(), Options::default())?;
     let mut source = blocks.source()?;
     let target = source.tip()?.id.height;
     meter.lap("open")?;

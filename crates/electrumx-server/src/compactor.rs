@@ -5,14 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use electrumx_core::Height;
-use electrumx_core::processor::{BulkProgress, Observer};
 use electrumx_storage::{Compaction, LmdbStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::env::Env;
-use crate::local_rpc::thousands;
-use crate::progress::phase_name;
+use crate::progress::{JobWatch, phase_name};
 
 /// Time between two lines of the log.
 const LINE: Duration = Duration::from_secs(10);
@@ -68,7 +66,8 @@ impl Compactor {
     fn run(&self) {
         let began = Instant::now();
         tracing::info!("compacting the index");
-        let mut watch = Watch { last: began, stop: &self.stop };
+        let what = |phase| format!("compacting the index: {},", phase_name(phase));
+        let mut watch = JobWatch::new(LINE, what, &self.stop);
         match self.store.compact(self.keep, &mut watch) {
             Ok(Compaction::Done(tip)) => {
                 tracing::info!(
@@ -92,25 +91,5 @@ impl Compactor {
     pub(crate) async fn join(&self) {
         self.tasks.close();
         self.tasks.wait().await;
-    }
-}
-
-struct Watch<'a> {
-    last: Instant,
-    stop: &'a CancellationToken,
-}
-
-impl Observer for Watch<'_> {
-    fn should_stop(&self) -> bool {
-        self.stop.is_cancelled()
-    }
-
-    fn bulk(&mut self, progress: &BulkProgress) {
-        if self.last.elapsed() >= LINE {
-            self.last = Instant::now();
-            let BulkProgress { phase, done, total } = *progress;
-            let (done, total) = (thousands(done), thousands(total));
-            tracing::info!("compacting the index: {}, {done} of {total}", phase_name(phase));
-        }
     }
 }

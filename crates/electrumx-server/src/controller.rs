@@ -60,9 +60,7 @@ pub async fn run(env: Env, stop: CancellationToken) -> anyhow::Result<()> {
 }
 
 pub(crate) fn open_store(env: &Env) -> anyhow::Result<LmdbStore> {
-    let chain = env.coin.chain();
-    let identity =
-        Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() };
+    let identity = Identity::from(env.coin.chain());
     let store = LmdbStore::open(&env.db_directory, &identity, Options::default())
         .with_context(|| format!("cannot use the index in {}", env.db_directory.display()))?;
     match store.view()?.tip() {

@@ -1,17 +1,18 @@
 //! What is done with an index while no server uses it.
 
 use std::io::{self, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use electrumx_core::Index as _;
-use electrumx_core::processor::{BulkPhase, BulkProgress, Observer};
+use electrumx_core::processor::BulkPhase;
 use electrumx_storage::{CheckReport, Compaction, LmdbStore, TableStats, Tier};
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::open_store;
 use crate::env::Env;
 use crate::local_rpc::thousands;
+use crate::progress::JobWatch;
 
 /// A job of the binary besides serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ const LINE: Duration = Duration::from_secs(5);
 /// When the index cannot be used, in words for the operator; when a check finds something wrong.
 pub fn run(task: Task, env: &Env, stop: &CancellationToken) -> anyhow::Result<()> {
     let store = open_store(env)?;
-    let mut watch = Watch { last: Instant::now(), stop };
+    let mut watch = JobWatch::new(LINE, counted, stop);
     let text = match task {
         Task::Check => {
             let report = store.check(&env.coin, &mut watch).context("the check cannot go on")?;
@@ -75,7 +76,7 @@ fn check_text(report: &CheckReport) -> String {
     text
 }
 
-fn compact(store: &LmdbStore, env: &Env, watch: &mut Watch<'_>) -> anyhow::Result<String> {
+fn compact(store: &LmdbStore, env: &Env, watch: &mut JobWatch<'_>) -> anyhow::Result<String> {
     let before = store.disk_bytes()?;
     Ok(match store.compact(env.reorg_limit, watch).context("the index is not compacted")? {
         Compaction::Done(tip) => {
@@ -117,28 +118,14 @@ fn stats_text(store: &LmdbStore) -> anyhow::Result<String> {
     Ok(text)
 }
 
-struct Watch<'a> {
-    last: Instant,
-    stop: &'a CancellationToken,
-}
-
-impl Observer for Watch<'_> {
-    fn should_stop(&self) -> bool {
-        self.stop.is_cancelled()
-    }
-
-    fn bulk(&mut self, progress: &BulkProgress) {
-        if self.last.elapsed() >= LINE {
-            self.last = Instant::now();
-            let BulkProgress { phase, done, total } = *progress;
-            let what = match phase {
-                BulkPhase::Blocks => "blocks",
-                BulkPhase::Join => "spends",
-                BulkPhase::Scripts => "outputs by script, about",
-                BulkPhase::Utxos => "unspent outputs",
-                BulkPhase::Txids => "transaction ids",
-            };
-            tracing::info!("{what}: {} of {}", thousands(done), thousands(total));
-        }
-    }
+/// Says what is counted in a phase.
+fn counted(phase: BulkPhase) -> String {
+    let what = match phase {
+        BulkPhase::Blocks => "blocks",
+        BulkPhase::Join => "spends",
+        BulkPhase::Scripts => "outputs by script, about",
+        BulkPhase::Utxos => "unspent outputs",
+        BulkPhase::Txids => "transaction ids",
+    };
+    format!("{what}:")
 }

@@ -1,6 +1,7 @@
 //! Which chain a store belongs to.
 
 use electrumx_core::bitcoin::BlockHash;
+use electrumx_core::coin::Chain;
 
 /// Names the chain an index belongs to; written at creation and compared at every opening.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,4 +12,10 @@ pub struct Identity {
     pub net: String,
     /// Hash of the network's block 0.
     pub genesis: BlockHash,
+}
+
+impl From<&Chain> for Identity {
+    fn from(chain: &Chain) -> Self {
+        Self { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() }
+    }
 }

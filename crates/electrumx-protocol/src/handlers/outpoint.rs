@@ -2,6 +2,7 @@
 
 use electrumx_core::ScriptHash;
 use electrumx_core::bitcoin::OutPoint;
+use electrumx_core::block;
 
 use crate::error::RpcError;
 use crate::json;
@@ -10,9 +11,6 @@ use crate::outpoint::OutputFacts;
 use crate::params::{Arg, Params};
 use crate::reader::Stamp;
 use crate::session::{OutpointSubscription, Session};
-
-/// The first byte of scripts that cannot be spent; outputs with such are not indexed.
-const OP_RETURN: u8 = 0x6a;
 
 /// An outpoint as a client names it.
 struct Named {
@@ -37,7 +35,7 @@ fn named(params: Params<'_>) -> Result<Named, RpcError> {
         params.read(["tx_hash", "txout_idx", "spk_hint"], [])?;
     let (outpoint, index) = outpoint(tx_hash, txout_idx)?;
     let script = spk_hint.bytes()?;
-    let cannot_be_spent = script.first() == Some(&OP_RETURN);
+    let cannot_be_spent = !block::is_indexed(&script);
     let spelled = tx_hash.text().unwrap_or_default().into();
     let hint = ScriptHash::of_script(&script);
     Ok(Named { outpoint, spelled, index, cannot_be_spent, hint })

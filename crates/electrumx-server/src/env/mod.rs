@@ -35,7 +35,6 @@ pub use open_files::raise_open_files;
 pub use service::{Protocol, Service};
 pub use surroundings::Surroundings;
 
-use crate::tasks::Task;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,6 +42,8 @@ use electrumx_core::Height;
 use electrumx_core::coin::Bitcoin;
 use electrumx_daemon::{NodeUrl, ZmqConfig};
 use ipnet::IpNet;
+
+use crate::tasks::Task;
 
 /// The configuration of a server.
 ///

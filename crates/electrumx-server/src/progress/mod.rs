@@ -4,7 +4,9 @@ mod mainnet;
 mod meter;
 mod reporter;
 mod step;
+mod watch;
 
 pub use meter::{Meter, SyncProgress};
 pub use reporter::{LatestProgress, ProgressReporter};
 pub use step::phase_name;
+pub(crate) use watch::JobWatch;

@@ -112,9 +112,7 @@ fn a_wrong_node_or_database_or_port_is_refused_with_the_reason() {
     }
 
     // A database of another chain, and one that is none.
-    let signet = Bitcoin::new(Network::Signet).chain();
-    let (coin, net, genesis) = (signet.coin.into(), signet.net.into(), signet.genesis_hash());
-    let identity = Identity { coin, net, genesis };
+    let identity = Identity::from(Bitcoin::new(Network::Signet).chain());
     let store = LmdbStore::open(&path("b"), &identity, Options::default()).unwrap();
     assert!(store.close(PATIENCE));
     let server = start_server(&node, &path("b"), &[]).unwrap();

@@ -3,35 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use electrumx_core::HashXKey;
-use electrumx_core::coin::{Bitcoin, Coin as _, Network};
-use electrumx_storage::{Identity, LmdbStore, Options};
 use electrumx_testkit::{
     Coins, ElectrumClient, Regtest, Replacement, ScriptKind, ServerProcess, Truth, wait_until,
 };
 use serde_json::json;
-use tempfile::TempDir;
 
-use crate::common::{OFTEN, PATIENCE, SERVER, expect_error, settle, settle_on, start_server};
+use crate::common::{
+    OFTEN, PATIENCE, SERVER, digest, expect_error, new_database, settle, settle_on, start_server,
+    stop,
+};
 use crate::compare::{compare_chain, compare_scripts};
-
-fn identity() -> Identity {
-    let chain = Bitcoin::new(Network::Regtest).chain();
-    Identity { coin: chain.coin.into(), net: chain.net.into(), genesis: chain.genesis_hash() }
-}
-
-/// An empty database with a known secret, so that equal contents are equal bytes.
-fn new_database() -> Result<TempDir> {
-    let dir = tempfile::tempdir()?;
-    let options = Options { hashx_key: Some(HashXKey::from_bytes([7; 16])), ..Options::default() };
-    let store = LmdbStore::open(dir.path(), &identity(), options)?;
-    ensure!(store.close(PATIENCE), "views are left");
-    Ok(dir)
-}
-
-fn digest(dir: &Path) -> Result<[u8; 32]> {
-    Ok(LmdbStore::open(dir, &identity(), Options::default())?.digest()?)
-}
 
 fn start_offline(db: &Path, blocks: &Path) -> Result<ServerProcess> {
     let path = |path: &Path| path.to_str().map(str::to_owned).context("no UTF-8");
@@ -42,12 +23,6 @@ fn start_offline(db: &Path, blocks: &Path) -> Result<ServerProcess> {
     let mut server = ServerProcess::start(Path::new(SERVER), &env)?;
     server.wait_ready(PATIENCE)?;
     Ok(server)
-}
-
-fn stop(mut server: ServerProcess) -> Result<()> {
-    let status = server.terminate(PATIENCE)?;
-    ensure!(status.success(), "{status}:\n{}", server.log_tail(30));
-    Ok(())
 }
 
 fn client(server: &ServerProcess) -> Result<ElectrumClient> {

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bitcoin::consensus::encode::serialize_hex;
+use electrumx_core::HashXKey;
+use electrumx_core::coin::{Bitcoin, Coin as _, Network};
+use electrumx_storage::{Identity, LmdbStore, Options};
 use electrumx_testkit::{
     ElectrumClient, Regtest, RegtestBuilder, RpcError, ServerProcess, Signal, Truth, wait_until,
 };
@@ -93,6 +96,32 @@ pub(crate) fn start_server(
     settings.retain(|(name, _)| !extra.iter().any(|(other, _)| name == other));
     settings.extend_from_slice(extra);
     ServerProcess::for_node(Path::new(SERVER), node, db, &settings)
+}
+
+/// The chain of the tests' databases.
+pub(crate) fn identity() -> Identity {
+    Bitcoin::new(Network::Regtest).chain().into()
+}
+
+/// An empty database with a known secret, so that equal contents are equal bytes.
+pub(crate) fn new_database() -> Result<TempDir> {
+    let dir = tempfile::tempdir()?;
+    let options = Options { hashx_key: Some(HashXKey::from_bytes([7; 16])), ..Options::default() };
+    let store = LmdbStore::open(dir.path(), &identity(), options)?;
+    ensure!(store.close(PATIENCE), "views are left");
+    Ok(dir)
+}
+
+/// What the database holds, as one number.
+pub(crate) fn digest(dir: &Path) -> Result<[u8; 32]> {
+    Ok(LmdbStore::open(dir, &identity(), Options::default())?.digest()?)
+}
+
+/// Stops a server, which must end well.
+pub(crate) fn stop(mut server: ServerProcess) -> Result<()> {
+    let status = server.terminate(PATIENCE)?;
+    ensure!(status.success(), "{status}:\n{}", server.log_tail(30));
+    Ok(())
 }
 
 /// Brings `truth` up to date and waits until all that the server says of scripts equals it.

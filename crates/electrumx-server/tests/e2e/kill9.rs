@@ -6,15 +6,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use bitcoin::ScriptBuf;
-use electrumx_core::coin::{Bitcoin, Coin as _, Network};
-use electrumx_core::{HashXKey, Index as _};
-use electrumx_storage::{Identity, LmdbStore, Options};
+use electrumx_core::Index as _;
+use electrumx_storage::{LmdbStore, Options};
 use electrumx_testkit::{
     Coins, Regtest, Replacement, ScriptKind, ServerProcess, Traffic, Truth, wait_until,
 };
-use tempfile::TempDir;
 
-use crate::common::{PATIENCE, settle, settle_on, start_server};
+use crate::common::{
+    PATIENCE, digest, identity, new_database, settle, settle_on, start_server, stop,
+};
 use crate::compare::compare_chain;
 
 /// Times the server is killed while it syncs, and at the tip.
@@ -55,37 +55,11 @@ impl Chance {
     }
 }
 
-fn identity() -> Identity {
-    let chain = Bitcoin::new(Network::Regtest).chain();
-    let (coin, net, genesis) = (chain.coin.into(), chain.net.into(), chain.genesis_hash());
-    Identity { coin, net, genesis }
-}
-
-/// An empty database with a known secret, so that equal contents are equal bytes.
-fn new_database() -> Result<TempDir> {
-    let dir = tempfile::tempdir()?;
-    let options = Options { hashx_key: Some(HashXKey::from_bytes([7; 16])), ..Options::default() };
-    let store = LmdbStore::open(dir.path(), &identity(), options)?;
-    ensure!(store.close(PATIENCE), "views are left");
-    Ok(dir)
-}
-
 /// The height up to which the database is there, whatever happened to its server.
 fn committed(dir: &Path) -> Result<Option<u32>> {
     let store = LmdbStore::open(dir, &identity(), Options::default())?;
     let tip = store.view()?.tip();
     Ok(tip.map(|tip| tip.height))
-}
-
-/// What the database holds, as one number.
-fn digest(dir: &Path) -> Result<[u8; 32]> {
-    Ok(LmdbStore::open(dir, &identity(), Options::default())?.digest()?)
-}
-
-fn stop(mut server: ServerProcess) -> Result<()> {
-    let status = server.terminate(PATIENCE)?;
-    ensure!(status.success(), "{status}:\n{}", server.log_tail(30));
-    Ok(())
 }
 
 /// The server's answers and the bytes of its database equal those of one that indexes the same chain in one
