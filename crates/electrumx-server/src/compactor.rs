@@ -1,7 +1,7 @@
 //! Folds the tip of the index into its base, in the background, when it has grown.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use electrumx_core::Height;
@@ -21,8 +21,10 @@ pub(crate) struct Compactor {
     store: Arc<LmdbStore>,
     /// Blocks that stay in the tip.
     keep: Height,
-    /// Size of the tip from which on it is folded; none is never.
+    /// Growth of the tip after which it is folded; none is never.
     least_bytes: Option<u64>,
+    /// Size of the tip after the last attempt: what has to stay in it, or all if it failed.
+    left_bytes: AtomicU64,
     running: AtomicBool,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -31,8 +33,9 @@ pub(crate) struct Compactor {
 impl Compactor {
     pub(crate) fn new(env: &Env, store: Arc<LmdbStore>, stop: CancellationToken) -> Arc<Self> {
         let (keep, least_bytes) = (env.reorg_limit, env.compact_bytes);
-        let (running, tasks) = (AtomicBool::new(false), TaskTracker::new());
-        Arc::new(Self { store, keep, least_bytes, running, tasks, stop })
+        let (left_bytes, running) = (AtomicU64::new(0), AtomicBool::new(false));
+        let tasks = TaskTracker::new();
+        Arc::new(Self { store, keep, least_bytes, left_bytes, running, tasks, stop })
     }
 
     /// Starts a compaction if the tip has grown enough to be worth it.
@@ -44,10 +47,11 @@ impl Compactor {
         }
     }
 
-    /// To write a base that is large for a tip that is small would be a waste.
+    /// To write a base that is large for a tip that is small would be a waste, and so would be to try again before
+    /// the tip has grown as much again.
     fn is_worth_it(&self, least: u64) -> bool {
         let Ok((base, tip)) = self.store.tier_bytes() else { return false };
-        tip >= least.max(base / 8)
+        tip >= self.left_bytes.load(Ordering::Acquire).saturating_add(least.max(base / 8))
     }
 
     /// Starts a compaction unless one is running; tells whether it did.
@@ -58,6 +62,8 @@ impl Compactor {
         let this = Arc::clone(self);
         self.tasks.spawn_blocking(move || {
             this.run();
+            let left = this.store.tier_bytes().map_or(0, |(_, tip)| tip);
+            this.left_bytes.store(left, Ordering::Release);
             this.running.store(false, Ordering::Release);
         });
         true

@@ -88,8 +88,10 @@ impl FirstSync {
                 tracing::info!("first sync done up to block {tip} in {:.0?}", began.elapsed());
             }
             Ended::Stopped => {}
+            // Not block by block: the next look begins anew in bulk.
             Ended::ChainChanged => {
                 tracing::info!("the chain has changed; the first sync begins anew");
+                return Ok(Begun::Wait);
             }
         }
         Ok(Begun::GoOn)

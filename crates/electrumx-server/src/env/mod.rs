@@ -78,7 +78,7 @@ pub struct Env {
     pub temp_dir: Option<PathBuf>,
     /// `BULK_BLOCKS`: length of a chain from which on the first sync is done in bulk. Default: 5,000.
     pub bulk_blocks: Height,
-    /// `COMPACT_MB`: size of the tip of the index from which on it is folded into the base, in bytes; `None`: never. Default: 2 GB.
+    /// `COMPACT_MB`: growth of the tip of the index after which it is folded into the base, in bytes; `None`: never. Default: 2 GB.
     pub compact_bytes: Option<u64>,
     /// `REORG_LIMIT`: depth in blocks from which on a block counts as final. Default: the chain's.
     pub reorg_limit: Height,

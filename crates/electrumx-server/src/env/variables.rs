@@ -118,7 +118,7 @@ pub(crate) const COMPACT_MB: Variable = Variable::new(
     Group::Index,
     "MB",
     "2000",
-    "When the part of the index for new blocks is larger than this, and than an eighth of the rest, it is folded into the compact part, in the background. 0 is never.",
+    "When the part of the index for new blocks has grown by this, and by an eighth of the rest, it is folded into the compact part, in the background. 0 is never.",
 );
 pub(crate) const DB_ENGINE: Variable = Variable::new(
     "DB_ENGINE",

@@ -83,6 +83,30 @@ fn a_long_chain_is_indexed_in_bulk_followed_and_folded() {
     equals(&server, &node, &mut truth).unwrap();
 }
 
+#[test]
+fn a_tip_that_has_grown_is_folded_once() {
+    let node = Regtest::start().unwrap();
+    busy_chain(&node).unwrap();
+    let db = tempfile::tempdir().unwrap();
+    // What has to stay in the tip is more than this.
+    let settings = [("COMPACT_MB", "1"), ("REORG_LIMIT", "8")];
+    let mut server = start_server(&node, db.path(), &settings).unwrap();
+    server.wait_ready(PATIENCE).unwrap();
+    let said = |what: &str| server.log_text().matches(what).count();
+    wait_until(PATIENCE, "the end of the compaction", || {
+        ensure!(said("the index is compact up to block") == 1, "not yet");
+        Ok(())
+    })
+    .unwrap();
+    for _ in 0..3 {
+        node.mine(1).unwrap();
+        equals(&server, &node, &mut Truth::default()).unwrap();
+    }
+    assert_eq!(said("compacting the index"), 1);
+    let tip = std::fs::metadata(db.path().join("tip.mdb")).unwrap().len();
+    assert!(tip > 1_000_000, "{tip}");
+}
+
 /// Runs the binary to do something with an index, and returns what it prints.
 fn task(name: &str, db: &std::path::Path) -> Result<String> {
     let mut command = std::process::Command::new(SERVER);
