@@ -160,11 +160,22 @@ impl Coin for Bitcoin {
     fn chain_link(&self, start: &[u8]) -> Option<ChainLink> {
         let header = start.get(..self.link_len())?;
         let hash = self.header_hash(header);
-        let target =
-            CompactTarget::from_consensus(u32::from_le_bytes(*header[72..].first_chunk()?));
+        let bits = CompactTarget::from_consensus(u32::from_le_bytes(*header[72..].first_chunk()?));
         let prev_hash = BlockHash::from_byte_array(*header[4..].first_chunk()?);
-        let is_met = Target::from_compact(target).is_met_by(hash);
-        is_met.then_some(ChainLink { hash, prev_hash, target })
+        let target = Target::from_compact(bits);
+        // Without these two any hash would meet half of all random targets.
+        let is_valid = target.to_compact_lossy() == bits && target <= easiest(self.0.network);
+        (is_valid && target.is_met_by(hash)).then_some(ChainLink { hash, prev_hash, target: bits })
+    }
+}
+
+/// Returns the highest target that a block of the network may have.
+const fn easiest(network: Network) -> Target {
+    match network {
+        Network::Mainnet => Target::MAX_ATTAINABLE_MAINNET,
+        Network::Testnet3 | Network::Testnet4 => Target::MAX_ATTAINABLE_TESTNET,
+        Network::Signet => Target::MAX_ATTAINABLE_SIGNET,
+        Network::Regtest => Target::MAX_ATTAINABLE_REGTEST,
     }
 }
 

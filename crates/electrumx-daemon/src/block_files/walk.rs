@@ -70,8 +70,13 @@ impl<C: Coin> Walker<'_, C> {
             }
             let bytes = self.head(file, at, length)?;
             if let Some(record) = self.record(number, at, bytes.clone(), length) {
+                let end = record.place.offset + u64::from(record.place.size);
+                if let Some(inner) = self.buried(file, number, at + 1, end, length)? {
+                    at = inner;
+                    continue;
+                }
                 walked.last = (at, bytes);
-                at = record.place.offset + u64::from(record.place.size);
+                at = end;
                 walked.next = at;
                 found(record);
                 head.clear();
@@ -88,6 +93,34 @@ impl<C: Coin> Walker<'_, C> {
         walked.length = length;
         walked.waiting = head;
         Ok(anew)
+    }
+
+    /// Returns where a record begins within the one that lies between `from` and `end`, if that one is not to be believed: neither
+    /// another record, nor reserved room, nor the file's end follows. The beginning of a record that was never finished takes
+    /// the next ones for its block, if what it makes of their bytes passes for a header.
+    fn buried(
+        &self,
+        file: &File,
+        number: u32,
+        mut from: u64,
+        end: u64,
+        length: u64,
+    ) -> io::Result<Option<u64>> {
+        let mut follows = [0; 4];
+        let there = usize::try_from(length - end).unwrap_or(usize::MAX).min(follows.len());
+        read_exact_at(file, &mut follows[..there], end)?;
+        let is_reserved = follows == [0; 4];
+        self.key.apply(end, &mut follows);
+        if there < follows.len() || is_reserved || follows == self.coin.chain().magic {
+            return Ok(None);
+        }
+        while let Some(at) = self.search(file, from, end)? {
+            if self.record(number, at, self.head(file, at, length)?, length).is_some() {
+                return Ok(Some(at));
+            }
+            from = at + 1;
+        }
+        Ok(None)
     }
 
     /// Reads what a record at `at` would begin with, as it is in the file; less at its end.

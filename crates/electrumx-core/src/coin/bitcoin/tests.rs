@@ -74,6 +74,10 @@ fn genesis_blocks_are_those_of_the_networks() {
         assert_eq!(coin.chain_link(&header[..79]), None);
         header[72..76].fill(0);
         assert_eq!(coin.chain_link(&header), None, "a target of nothing cannot be met");
+        for bits in [0x2100_ffff_u32, 0x2080_0000, 0x2200_7fff, 0xff00_0001, 0xdab5_bffa] {
+            header[72..76].copy_from_slice(&bits.to_le_bytes());
+            assert_eq!(coin.chain_link(&header), None, "{bits:x} is no target of a block");
+        }
     }
 }
 
