@@ -12,6 +12,7 @@ mod header_merkle;
 mod hub;
 mod json;
 mod jsonrpc;
+mod methods;
 mod node;
 mod outlet;
 mod outpoint;
@@ -29,6 +30,7 @@ mod version;
 
 pub use close::CloseReason;
 pub use config::{CacheSizes, HostPorts, Limits, ServiceConfig};
+pub use methods::{METHODS, MethodInfo, Offered, Param, ParamKind};
 pub use node::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion};
 pub use peer::{PeerInfo, Transport};
 pub use serde_json::value::RawValue;

@@ -13,91 +13,62 @@ pub(crate) mod server;
 mod transaction;
 
 use crate::error::RpcError;
+use crate::methods::Method;
 use crate::node::Node;
 use crate::params::{Params, shorten};
 use crate::reader::{Effort, Reader};
 use crate::session::Session;
-use crate::version::ProtocolVersion;
-use scripthash::Naming;
-
-/// Tells whether a method, if there is such, is offered in a version.
-fn is_offered(method: &str, version: ProtocolVersion) -> bool {
-    let is_new = method.starts_with("blockchain.scriptpubkey.")
-        || method.starts_with("blockchain.outpoint.")
-        || matches!(method, "blockchain.transaction.testmempoolaccept" | "mempool.recent");
-    let is_gone = method.starts_with("blockchain.scripthash.") || method == "blockchain.relayfee";
-    if version < ProtocolVersion::V1_7 { !is_new } else { !is_gone }
-}
+use scripthash::Naming::{Hash, Script};
 
 /// Carries out a method and appends its result to `out`.
 ///
 /// On an error what was appended is to be thrown away.
 pub(crate) async fn call<N: Node>(
     session: &mut Session<N>,
-    method: &str,
+    name: &str,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    if !is_offered(method, session.version()) {
-        return Err(RpcError::UnknownMethod(shorten(method)));
-    }
+    let version = session.version();
+    let offered = Method::named(name).filter(|method| method.info().is_offered(version));
+    let Some(method) = offered else { return Err(RpcError::UnknownMethod(shorten(name))) };
     match method {
-        "blockchain.block.header" => blockchain::header(session, params, out).await,
-        "blockchain.block.headers" => blockchain::headers(session, params, out).await,
-        "blockchain.estimatefee" => blockchain::estimate_fee(session, params, out).await,
-        "blockchain.headers.subscribe" => blockchain::subscribe(session, params, out),
-        "blockchain.relayfee" => blockchain::relay_fee(session, params, out).await,
-        "blockchain.outpoint.get_status" => outpoint::status(session, params, out).await,
-        "blockchain.outpoint.subscribe" => outpoint::subscribe(session, params, out).await,
-        "blockchain.outpoint.unsubscribe" => outpoint::unsubscribe(session, params, out),
-        "blockchain.transaction.broadcast" => transaction::broadcast(session, params, out).await,
-        "blockchain.transaction.broadcast_package" => {
-            transaction::broadcast_package(session, params, out).await
-        }
-        "blockchain.transaction.get" => transaction::get(session, params, out).await,
-        "blockchain.transaction.get_merkle" => transaction::merkle(session, params, out).await,
-        "blockchain.transaction.id_from_pos" => {
-            transaction::id_from_pos(session, params, out).await
-        }
-        "blockchain.transaction.testmempoolaccept" => {
-            transaction::test_mempool_accept(session, params, out).await
-        }
-        "mempool.get_fee_histogram" => mempool::fee_histogram(session, params, out).await,
-        "mempool.get_info" => mempool::info(session, params, out).await,
-        "mempool.recent" => mempool::recent(session, params, out).await,
-        "server.add_peer" => server::add_peer(params, out),
-        "server.banner" => server::banner(session, params, out).await,
-        "server.donation_address" => server::donation_address(session, params, out),
-        "server.features" => server::features_of(session, params, out),
-        "server.peers.subscribe" => server::peers(params, out),
-        "server.ping" => server::ping(session, params, out),
-        "server.version" => server::version(session, params, out),
-        _ => script(session, method, params, out).await,
-    }
-}
-
-/// The methods of scripts, by either name.
-async fn script<N: Node>(
-    session: &mut Session<N>,
-    method: &str,
-    params: Params<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), RpcError> {
-    let (naming, action) = if let Some(action) = method.strip_prefix("blockchain.scripthash.") {
-        (Naming::Hash, action)
-    } else if let Some(action) = method.strip_prefix("blockchain.scriptpubkey.") {
-        (Naming::Script, action)
-    } else {
-        return Err(RpcError::UnknownMethod(shorten(method)));
-    };
-    match action {
-        "get_balance" => scripthash::balance(session, naming, params, out).await,
-        "get_history" => scripthash::history(session, naming, params, out).await,
-        "get_mempool" => scripthash::mempool(session, naming, params, out).await,
-        "listunspent" => scripthash::utxos(session, naming, params, out).await,
-        "subscribe" => scripthash::subscribe(session, naming, params, out).await,
-        "unsubscribe" => scripthash::unsubscribe(session, naming, params, out),
-        _ => Err(RpcError::UnknownMethod(shorten(method))),
+        Method::BlockHeader => blockchain::header(session, params, out).await,
+        Method::BlockHeaders => blockchain::headers(session, params, out).await,
+        Method::EstimateFee => blockchain::estimate_fee(session, params, out).await,
+        Method::HeadersSubscribe => blockchain::subscribe(session, params, out),
+        Method::RelayFee => blockchain::relay_fee(session, params, out).await,
+        Method::OutpointGetStatus => outpoint::status(session, params, out).await,
+        Method::OutpointSubscribe => outpoint::subscribe(session, params, out).await,
+        Method::OutpointUnsubscribe => outpoint::unsubscribe(session, params, out),
+        Method::ScriptHashGetBalance => scripthash::balance(session, Hash, params, out).await,
+        Method::ScriptHashGetHistory => scripthash::history(session, Hash, params, out).await,
+        Method::ScriptHashGetMempool => scripthash::mempool(session, Hash, params, out).await,
+        Method::ScriptHashListUnspent => scripthash::utxos(session, Hash, params, out).await,
+        Method::ScriptHashSubscribe => scripthash::subscribe(session, Hash, params, out).await,
+        Method::ScriptHashUnsubscribe => scripthash::unsubscribe(session, Hash, params, out),
+        Method::ScriptPubKeyGetBalance => scripthash::balance(session, Script, params, out).await,
+        Method::ScriptPubKeyGetHistory => scripthash::history(session, Script, params, out).await,
+        Method::ScriptPubKeyGetMempool => scripthash::mempool(session, Script, params, out).await,
+        Method::ScriptPubKeyListUnspent => scripthash::utxos(session, Script, params, out).await,
+        Method::ScriptPubKeySubscribe => scripthash::subscribe(session, Script, params, out).await,
+        Method::ScriptPubKeyUnsubscribe => scripthash::unsubscribe(session, Script, params, out),
+        Method::Broadcast => transaction::broadcast(session, params, out).await,
+        Method::BroadcastPackage => transaction::broadcast_package(session, params, out).await,
+        Method::TransactionGet => transaction::get(session, params, out).await,
+        Method::GetMerkle => transaction::merkle(session, params, out).await,
+        Method::IdFromPos => transaction::id_from_pos(session, params, out).await,
+        Method::TestMempoolAccept => transaction::test_mempool_accept(session, params, out).await,
+        Method::FeeHistogram => mempool::fee_histogram(session, params, out).await,
+        Method::MempoolInfo => mempool::info(session, params, out).await,
+        Method::MempoolRecent => mempool::recent(session, params, out).await,
+        Method::AddPeer => server::add_peer(params, out),
+        Method::Banner => server::banner(session, params, out).await,
+        Method::DonationAddress => server::donation_address(session, params, out),
+        Method::Features => server::features_of(session, params, out),
+        Method::PeersSubscribe => server::peers(params, out),
+        Method::Ping => server::ping(session, params, out),
+        Method::Version => server::version(session, params, out),
     }
 }
 

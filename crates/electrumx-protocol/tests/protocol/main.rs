@@ -13,5 +13,6 @@ mod notifications;
 mod protocol_1_7;
 mod robustness;
 mod rules;
+mod table;
 mod vectors;
 mod world;
