@@ -12,7 +12,7 @@ pub(crate) const LOCK_FILE: &str = "LOCK";
 
 /// Held while a store or one of its views exists; the system releases it when the process ends.
 #[derive(Debug)]
-pub(crate) struct DirLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(crate) struct DirLock(File);
 
 impl DirLock {
     pub(crate) fn acquire(dir: &Path) -> Result<Self, OpenError> {
@@ -44,6 +44,16 @@ impl DirLock {
             Err(error) if says_no_room(&error) => Err(OpenError::Full { dir: dir.into() }),
             Err(error) => Err(access("write")(error)),
             Ok(()) => Ok(Self(file)),
+        }
+    }
+}
+
+impl Drop for DirLock {
+    /// Closing the file is not enough: a child process that was forked meanwhile has it open as well, until it becomes another
+    /// program.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "cannot unlock the database directory; closing it will");
         }
     }
 }

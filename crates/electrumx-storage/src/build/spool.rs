@@ -1,8 +1,9 @@
 //! Files of records, partitioned.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use electrumx_core::StoreError;
@@ -10,14 +11,18 @@ use electrumx_core::StoreError;
 use super::record::{OrderedScript, ScriptRecord};
 use crate::install::io_error;
 
+/// Most files of a spool that are kept open. With more partitions than that a file is open only while it is used: there
+/// would be more than a process may have open.
+const KEPT: usize = 64;
+
 /// Records of `LEN` bytes in files, a partition each, which grow at their ends from several threads.
-///
-/// A file is open only while it is used: there are more of them than a process may have open.
 #[derive(Debug)]
 pub(crate) struct Spool<const LEN: usize> {
     dir: PathBuf,
     name: &'static str,
     lens: Vec<AtomicU64>,
+    /// Those that are kept open.
+    kept: Vec<OnceLock<File>>,
     /// Which were appended to since they were made durable.
     dirty: Vec<AtomicBool>,
 }
@@ -32,7 +37,9 @@ impl<const LEN: usize> Spool<LEN> {
     pub(crate) fn resume(dir: &Path, name: &'static str, lens: &[u64]) -> Result<Self, StoreError> {
         let atomic = lens.iter().map(|len| AtomicU64::new(*len)).collect();
         let dirty = lens.iter().map(|_| AtomicBool::new(false)).collect();
-        let spool = Self { dir: dir.into(), name, lens: atomic, dirty };
+        let kept = if lens.len() <= KEPT { lens.len() } else { 0 };
+        let kept = (0..kept).map(|_| OnceLock::new()).collect();
+        let spool = Self { dir: dir.into(), name, lens: atomic, kept, dirty };
         for (part, len) in lens.iter().enumerate() {
             spool.cut(part, *len).map_err(|error| io_error("resume a build", dir, error))?;
         }
@@ -75,13 +82,22 @@ impl<const LEN: usize> Spool<LEN> {
     fn append(&self, part: usize, bytes: &[u8]) -> Result<(), StoreError> {
         self.dirty[part].store(true, Ordering::Release);
         let start = self.lens[part].fetch_add(bytes.len() as u64, Ordering::AcqRel);
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(self.path(part));
-        let written = file.and_then(|mut file| {
-            file.seek(SeekFrom::Start(start))?;
-            file.write_all(bytes)
-        });
-        written.map_err(|error| io_error("write a temporary file", &self.dir, error))
+        let write = || match self.kept.get(part) {
+            None => write_all_at(&self.open(part)?, bytes, start),
+            Some(kept) => match kept.get() {
+                Some(file) => write_all_at(file, bytes, start),
+                // Another thread may do the same; one of the two files is kept.
+                None => {
+                    let file = self.open(part)?;
+                    write_all_at(kept.get_or_init(|| file), bytes, start)
+                }
+            },
+        };
+        write().map_err(|error| io_error("write a temporary file", &self.dir, error))
+    }
+
+    fn open(&self, part: usize) -> io::Result<File> {
+        OpenOptions::new().create(true).truncate(false).write(true).open(self.path(part))
     }
 
     /// Makes durable what was appended.
@@ -132,9 +148,14 @@ impl<const LEN: usize> Spool<LEN> {
         part: usize,
         found: &mut Vec<[u8; LEN]>,
     ) -> Result<(), StoreError> {
-        found.clear();
-        found.reserve_exact(usize::try_from(self.records_of(part)).unwrap_or(0));
-        self.each_chunk(part, |records| found.extend_from_slice(records))
+        let records = usize::try_from(self.records_of(part)).unwrap_or(usize::MAX);
+        found.resize(records, [0; LEN]);
+        if records == 0 {
+            return Ok(());
+        }
+        let read = File::open(self.path(part))
+            .and_then(|mut file| file.read_exact(found.as_flattened_mut()));
+        read.map_err(|error| io_error("read a temporary file", &self.dir, error))
     }
 
     fn each_chunk(
@@ -160,16 +181,36 @@ impl<const LEN: usize> Spool<LEN> {
         read.map_err(|error| io_error("read a temporary file", &self.dir, error))
     }
 
-    /// Removes a partition, which is not needed any more.
-    pub(crate) fn remove(&self, part: usize) -> Result<(), StoreError> {
-        self.lens[part].store(0, Ordering::Release);
-        match fs::remove_file(self.path(part)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(io_error("remove a temporary file", &self.dir, error))
+    /// Removes what all partitions hold.
+    pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
+        // As long as a file is open, it takes room on the disk.
+        self.kept.iter_mut().for_each(|kept| drop(kept.take()));
+        for part in 0..self.parts() {
+            *self.lens[part].get_mut() = 0;
+            match fs::remove_file(self.path(part)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error("remove a temporary file", &self.dir, error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
+        bytes = &bytes[written..];
+        offset += written as u64;
+    }
+    Ok(())
 }
 
 /// What one thread has to append to the partitions of a spool.

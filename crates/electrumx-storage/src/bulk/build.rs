@@ -7,12 +7,13 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::checkpoint::{Checkpoint, Stage};
 use super::options::BulkOptions;
+use super::outlets::{Outlets, Spools};
 use super::outpoint::{Names, leading};
 use super::parse::Parser;
 use super::plan::{Plan, SPILL_PARTS};
-use super::shard::{Shard, Spools};
+use super::shard::Shard;
 use super::snapshot;
-use crate::build::{BuildFile, Spool, TXID_PARTS, TxidRecord, UtxoRecord};
+use crate::build::{BuildFile, Spool, TXID_PARTS, TxidRecord};
 use crate::chain::Chain;
 use crate::chain_rows;
 use crate::failure::{Failure, backend};
@@ -30,7 +31,6 @@ pub(super) struct Build<'a> {
     pub(super) file: BuildFile,
     pub(super) spools: Spools,
     pub(super) txids: Spool<{ TxidRecord::LEN }>,
-    pub(super) utxos: Spool<{ UtxoRecord::LEN }>,
     pub(super) memory: Memory,
     pub(super) stage: Stage,
     /// The next partition of the stage.
@@ -45,6 +45,7 @@ pub(super) struct Build<'a> {
 #[derive(Default, Debug)]
 pub(super) struct Memory {
     pub(super) shards: Vec<Shard>,
+    pub(super) outlets: Outlets,
     /// Outputs of earlier runs.
     outputs_before: u64,
     /// Number of the last snapshot.
@@ -71,7 +72,6 @@ struct Temp {
     dir: PathBuf,
     spools: Spools,
     txids: Spool<{ TxidRecord::LEN }>,
-    utxos: Spool<{ UtxoRecord::LEN }>,
 }
 
 impl<'a> Build<'a> {
@@ -115,10 +115,10 @@ impl<'a> Build<'a> {
             scripts: Spool::create(&dir, "scripts", plan.script_parts)?,
             evicted: Spool::create(&dir, "evicted", SPILL_PARTS)?,
             spends: Spool::create(&dir, "spends", SPILL_PARTS)?,
+            utxos: Spool::create(&dir, "utxos", 0)?,
         };
         let txids = Spool::create(&dir, "txids", TXID_PARTS)?;
-        let utxos = Spool::create(&dir, "utxos", 0)?;
-        let temp = Temp { dir, spools, txids, utxos };
+        let temp = Temp { dir, spools, txids };
         Self::assemble(file, options, shared, plan, target, temp)
     }
 
@@ -135,10 +135,10 @@ impl<'a> Build<'a> {
             scripts: Spool::resume(&dir, "scripts", &checkpoint.scripts)?,
             evicted: Spool::resume(&dir, "evicted", &checkpoint.evicted)?,
             spends: Spool::resume(&dir, "spends", &checkpoint.spends)?,
+            utxos: Spool::resume(&dir, "utxos", &checkpoint.utxos)?,
         };
         let txids = Spool::resume(&dir, "txids", &checkpoint.txids)?;
-        let utxos = Spool::resume(&dir, "utxos", &checkpoint.utxos)?;
-        let temp = Temp { dir, spools, txids, utxos };
+        let temp = Temp { dir, spools, txids };
         let wrong = || file.tables.meta.corrupt("row \"build\" makes no sense");
         let target = u32::try_from(checkpoint.target).map_err(|_| wrong())?;
         let blocks = u32::try_from(checkpoint.blocks).map_err(|_| wrong())?;
@@ -149,10 +149,12 @@ impl<'a> Build<'a> {
         let memory = &mut build.memory;
         (memory.snapshot, memory.outputs_before) = (checkpoint.snapshot, checkpoint.outputs);
         if build.stage == Stage::Scan && memory.snapshot > 0 {
-            let (shards, bits, spools) = (&mut memory.shards, build.plan.shard_bits, &build.spools);
-            snapshot::read(&build.temp, checkpoint.snapshot, |slot| {
-                let shard = leading(&slot.name()) >> (64 - bits);
-                shards[usize::try_from(shard).unwrap_or(0)].restore(slot, spools)
+            let (shards, plan, spools) = (&mut memory.shards, &build.plan, &build.spools);
+            memory.outlets.with(plan, spools, |outlet| {
+                snapshot::read(&build.temp, checkpoint.snapshot, |slot| {
+                    let shard = leading(&slot.name()) >> (64 - plan.shard_bits);
+                    shards[usize::try_from(shard).unwrap_or(0)].restore(slot, spools, outlet)
+                })
             })?;
         }
         tracing::info!(stage = ?build.stage, blocks, "going on with an earlier first sync");
@@ -177,7 +179,7 @@ impl<'a> Build<'a> {
         let parser = Parser { key, names: Names::new(key), shard_bits: plan.shard_bits };
         let shards = (0..1 << plan.shard_bits).map(|index| Shard::new(index, &plan));
         let shards = shards.collect::<Result<_, _>>()?;
-        let Temp { dir, spools, txids, utxos } = temp;
+        let Temp { dir, spools, txids } = temp;
         Ok(Self {
             options,
             plan,
@@ -186,7 +188,6 @@ impl<'a> Build<'a> {
             file,
             spools,
             txids,
-            utxos,
             memory: Memory { shards, ..Memory::default() },
             target,
             temp: dir,
@@ -219,7 +220,7 @@ impl<'a> Build<'a> {
             evicted: self.spools.evicted.lens(),
             spends: self.spools.spends.lens(),
             txids: self.txids.lens(),
-            utxos: self.utxos.lens(),
+            utxos: self.spools.utxos.lens(),
         }
     }
 
@@ -240,9 +241,10 @@ impl<'a> Build<'a> {
         snapshot::remove(&self.temp, self.memory.snapshot)
     }
 
-    /// Begins with empty files for the unspent outputs.
+    /// Begins with empty files for the unspent outputs. What is in buffers must have been written.
     pub(super) fn open_utxos(&mut self, parts: usize) -> Result<(), StoreError> {
-        self.utxos = Spool::create(&self.temp, "utxos", parts)?;
+        self.memory.outlets = Outlets::default();
+        self.spools.utxos = Spool::create(&self.temp, "utxos", parts)?;
         Ok(())
     }
 

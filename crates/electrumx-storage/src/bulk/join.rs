@@ -1,46 +1,53 @@
 //! Joining what left memory: outputs with the spends that came later.
 
-use std::sync::Mutex;
-
 use electrumx_core::processor::{BulkPhase, BulkProgress, Observer, ProcessError};
 use electrumx_core::{StoreError, TxNum};
 use rayon::prelude::*;
 
 use super::Ended;
-use super::build::Build;
+use super::build::{Build, Memory};
 use super::checkpoint::Stage;
-use super::scan::spools_sync;
-use super::shard::SPEND;
+use super::outlets::{Outlet, Outlets, SPEND};
+use super::shard::Shard;
 use super::slot::Slot;
-use crate::build::{Buffers, ScriptRecord, UtxoRecord, by_bytes, part};
-
-/// What one thread has to write.
-struct Outlets {
-    scripts: Buffers<{ ScriptRecord::LEN }>,
-    utxos: Buffers<{ UtxoRecord::LEN }>,
-}
+use crate::build::{UtxoRecord, by_bytes, part};
 
 /// Spends without an output, which there must not be: how many, and who spends one of them.
 type Missing = Option<(u64, u64)>;
 
 impl Build<'_> {
-    /// Enters the stage: what is in memory leaves it.
+    /// Enters the stage: what is in memory leaves it. If nothing had to before, there is nothing to join.
     pub(super) fn begin_join(&mut self) -> Result<(), StoreError> {
-        let (spools, shards) = (&self.spools, &mut self.memory.shards);
-        self.pool.install(|| shards.par_iter_mut().try_for_each(|shard| shard.drain(spools)))?;
-        spools_sync(&self.spools)?;
-        let bytes = self.spools.evicted.records() * UtxoRecord::LEN as u64;
+        self.memory.outlets.flush(&self.spools)?;
+        let spilled = self.spools.evicted.records() + self.spools.spends.records();
+        let kept = self.memory.shards.iter().map(Shard::len).sum::<usize>() as u64;
+        let bytes = (self.spools.evicted.records() + kept) * UtxoRecord::LEN as u64;
         let parts = bytes / (self.plan.sort_bytes as u64 / 2).max(1) + 1;
         self.open_utxos(usize::try_from(parts).unwrap_or(1024).min(1024))?;
-        self.enter(Stage::Join)?;
+        let tx_count = self.load_chain()?.tx_count();
+        let (plan, spools) = (&self.plan, &self.spools);
+        let Memory { shards, outlets, .. } = &mut self.memory;
+        self.pool.install(|| {
+            shards.par_iter_mut().try_for_each(|shard| {
+                outlets.with(plan, spools, |outlet| {
+                    shard.drain(|slot| match spilled {
+                        0 => outlet.unspent(spools, slot, tx_count),
+                        _ => outlet.evicted(spools, slot),
+                    })
+                })
+            })
+        })?;
+        outlets.flush(spools)?;
+        spools.sync()?;
+        self.enter(if spilled == 0 { Stage::Scripts } else { Stage::Join })?;
         self.snapshot_is_gone()
     }
 
     /// Joins all partitions.
     pub(super) fn join(&mut self, observer: &mut impl Observer) -> Result<Ended, ProcessError> {
-        let outlets: Mutex<Vec<Outlets>> = Mutex::default();
+        let mut outlets = Outlets::default();
         let parts = self.spools.evicted.parts();
-        let tx_count = self.load_chain()?.tx_count().max(1);
+        let tx_count = self.load_chain()?.tx_count();
         let mut missing: Missing = None;
         for start in (0..parts).step_by(self.plan.threads) {
             if observer.should_stop() {
@@ -52,7 +59,11 @@ impl Build<'_> {
                 window
                     .clone()
                     .into_par_iter()
-                    .map(|part| build.join_part(part, tx_count, outlets))
+                    .map(|part| {
+                        outlets.with(&build.plan, &build.spools, |outlet| {
+                            build.join_part(part, tx_count, outlet)
+                        })
+                    })
                     .collect()
             });
             missing = joined?.into_iter().fold(missing, add);
@@ -62,17 +73,11 @@ impl Build<'_> {
         if let Some((count, by)) = missing {
             return Err(ProcessError::MissingOutputs { count, by });
         }
-        for mut outlets in outlets.into_inner().unwrap_or_default() {
-            outlets.scripts.flush(&self.spools.scripts)?;
-            outlets.utxos.flush(&self.utxos)?;
-        }
-        self.spools.scripts.sync()?;
-        self.utxos.sync()?;
+        outlets.flush(&self.spools)?;
+        self.spools.sync()?;
         self.enter(Stage::Scripts)?;
-        for part in 0..parts {
-            self.spools.evicted.remove(part)?;
-            self.spools.spends.remove(part)?;
-        }
+        self.spools.evicted.clear()?;
+        self.spools.spends.clear()?;
         Ok(Ended::Done)
     }
 
@@ -80,13 +85,8 @@ impl Build<'_> {
         &self,
         part: usize,
         tx_count: u64,
-        pool: &Mutex<Vec<Outlets>>,
+        outlet: &mut Outlet,
     ) -> Result<Missing, StoreError> {
-        let taken = pool.lock().ok().and_then(|mut pool| pool.pop());
-        let mut outlets = taken.unwrap_or_else(|| Outlets {
-            scripts: self.plan.script_buffers(),
-            utxos: Buffers::new(self.utxos.parts(), UtxoRecord::LEN * 128),
-        });
         let bytes = self.spools.evicted.records_of(part) * Slot::LEN as u64
             + self.spools.spends.records_of(part) * SPEND as u64;
         // What is too much at once is read several times, a part of the names each.
@@ -98,10 +98,7 @@ impl Build<'_> {
             let mut spends = self.spools.spends.read(part, |spend| wanted(spend))?;
             outputs.sort_unstable_by(by_bytes);
             spends.sort_unstable_by(by_bytes);
-            missing = add(missing, self.join_sorted(&outputs, &spends, tx_count, &mut outlets)?);
-        }
-        if let Ok(mut pool) = pool.lock() {
-            pool.push(outlets);
+            missing = add(missing, self.join_sorted(&outputs, &spends, tx_count, outlet)?);
         }
         Ok(missing)
     }
@@ -112,7 +109,7 @@ impl Build<'_> {
         outputs: &[[u8; Slot::LEN]],
         spends: &[[u8; SPEND]],
         tx_count: u64,
-        outlets: &mut Outlets,
+        outlet: &mut Outlet,
     ) -> Result<Missing, StoreError> {
         let mut spends = spends.iter().peekable();
         let mut missing = None;
@@ -127,11 +124,9 @@ impl Build<'_> {
                 Some(overwriting) => Some(overwriting.tx_num()),
                 None => spends.next_if(|spend| spend[..12] == name[..]).map(spender),
             };
-            outlets.scripts.push_script(&self.spools.scripts, slot.script(by))?;
-            if by.is_none() {
-                let part = slot.tx_num().0 * self.utxos.parts() as u64 / tx_count;
-                let part = usize::try_from(part).unwrap_or(0);
-                outlets.utxos.push(&self.utxos, part, &slot.utxo().0)?;
+            match by {
+                Some(_) => outlet.script(&self.spools, slot.script(by))?,
+                None => outlet.unspent(&self.spools, &slot, tx_count)?,
             }
         }
         Ok(spends.fold(missing, |missing, spend| add(missing, Some((1, spender(spend).0)))))

@@ -9,6 +9,7 @@ mod build;
 mod checkpoint;
 mod join;
 mod options;
+mod outlets;
 mod outpoint;
 mod pages;
 mod parse;

@@ -1,11 +1,14 @@
 //! How the memory budget is divided.
 
-use super::slot::Slot;
-use crate::build::{Buffers, ScriptRecord};
-use crate::bulk::options::BulkOptions;
+use super::options::BulkOptions;
+use crate::build::ScriptRecord;
 
 /// Partitions of what leaves memory unspent or unresolved, by outpoint.
 pub(super) const SPILL_PARTS: usize = 64;
+
+/// Bytes of records of a partition of the scripts, about, as long as there are not too many: so many are sorted in the
+/// processor's caches.
+const PARTITION: usize = 4 << 20;
 
 /// Sizes for one build.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,14 +37,14 @@ impl Plan {
         // Four shards a thread keep all busy to the end of a batch.
         let shard_bits = (threads * 4).next_power_of_two().ilog2().min(6);
         let sort_bytes = (budget / threads / 6).max(4 << 20);
-        // Every third byte of a block becomes one of a record, about; half of what could be sorted at once leaves room for chance.
-        let records = options.chain_bytes.unwrap_or(1 << 40) / 3;
-        let parts = records / (sort_bytes as u64 / 2).max(1);
+        // Every fifth byte of a block becomes one of a record, about.
+        let records = options.chain_bytes.unwrap_or(1 << 40) / 5;
+        let parts = records / (sort_bytes / 2).min(PARTITION) as u64;
         let script_parts =
             usize::try_from(parts).unwrap_or(1024).clamp(16, 1024).next_power_of_two();
-        let buffers = script_parts << shard_bits;
+        let buffers = script_parts * threads;
         let buffer_bytes = (budget / 8 / buffers).clamp(ScriptRecord::LEN * 64, 64 << 10);
-        let batch_bytes = (threads * (8 << 20)).clamp(8 << 20, budget / 8);
+        let batch_bytes = (threads * (4 << 20)).clamp(4 << 20, budget / 8);
         let batch_bytes = options.batch_bytes.unwrap_or(batch_bytes);
         let table_bytes = options.table_bytes.unwrap_or(budget / 2);
         Self {
@@ -58,14 +61,6 @@ impl Plan {
     /// Bytes of the table for one shard.
     pub(super) fn shard_bytes(&self) -> usize {
         self.table_bytes >> self.shard_bits
-    }
-
-    pub(super) fn script_buffers(&self) -> Buffers<{ ScriptRecord::LEN }> {
-        Buffers::new(self.script_parts, self.buffer_bytes)
-    }
-
-    pub(super) fn spill_buffers<const LEN: usize>() -> Buffers<LEN> {
-        Buffers::new(SPILL_PARTS, Slot::LEN * 256)
     }
 }
 

@@ -15,7 +15,6 @@ use rayon::prelude::*;
 use super::build::{Build, Memory, Parts};
 use super::checkpoint::Checkpoint;
 use super::parse::{ParsedBlock, ShardParts};
-use super::shard::Spools;
 use crate::base::Buckets;
 use crate::build::{Appender, Buffers, TXID_PARTS, TxidRecord};
 use crate::chain::Chain;
@@ -148,9 +147,13 @@ impl Build<'_> {
     }
 
     fn resolve(&self, memory: &mut Memory, blocks: &[ParsedBlock]) -> Result<(), StoreError> {
-        let (spools, shards) = (&self.spools, &mut memory.shards);
-        self.pool
-            .install(|| shards.par_iter_mut().try_for_each(|shard| shard.resolve(blocks, spools)))
+        let (plan, spools) = (&self.plan, &self.spools);
+        let Memory { shards, outlets, .. } = memory;
+        self.pool.install(|| {
+            shards.par_iter_mut().try_for_each(|shard| {
+                outlets.with(plan, spools, |outlet| shard.resolve(blocks, spools, outlet))
+            })
+        })
     }
 
     /// Moves out what is appended, and returns the chain that it leads to.
@@ -186,10 +189,9 @@ impl Build<'_> {
         chain: &Chain,
         jobs: &SyncSender<Job>,
     ) -> Result<Option<()>, StoreError> {
-        let (spools, shards) = (&self.spools, &mut memory.shards);
-        self.pool.install(|| shards.par_iter_mut().try_for_each(|shard| shard.flush(spools)))?;
+        memory.outlets.flush(&self.spools)?;
         self.write_snapshot(memory)?;
-        spools_sync(&self.spools)?;
+        self.spools.sync()?;
         let (reply, answer) = sync_channel(1);
         let asked = jobs.send(Job::Checkpoint(self.state(memory, chain.len() as u64), reply));
         if asked.is_err() || answer.recv().is_err() {
@@ -199,12 +201,6 @@ impl Build<'_> {
         tracing::debug!(blocks = chain.len(), "checkpoint");
         Ok(Some(()))
     }
-}
-
-pub(super) fn spools_sync(spools: &Spools) -> Result<(), StoreError> {
-    spools.scripts.sync()?;
-    spools.evicted.sync()?;
-    spools.spends.sync()
 }
 
 /// Checks that the blocks extend the chain, and numbers their transactions.

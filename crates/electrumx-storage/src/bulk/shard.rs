@@ -2,38 +2,22 @@
 
 use electrumx_core::{OutputNum, StoreError, TxNum};
 
+use super::outlets::{Outlet, Spools};
 use super::parse::{Funded, ParsedBlock, Spent};
-use super::plan::{Plan, spill_part};
+use super::plan::Plan;
 use super::slot::Slot;
 use super::table::OutputTable;
-use crate::build::{Buffers, ScriptRecord, Spool, output_bytes};
-
-/// A spend whose output was not in memory: the outpoint's name, and who spends it.
-pub(super) const SPEND: usize = 12 + TxNum::LEN;
+use crate::build::output_bytes;
 
 /// How many outputs or spends ahead memory is asked for what they will need: the index of the table, and when that
 /// has come, half as far ahead, the output.
 const AHEAD: usize = 16;
-
-/// The files that the scan writes.
-#[derive(Debug)]
-pub(super) struct Spools {
-    /// Finished entries, by script.
-    pub(super) scripts: Spool<{ ScriptRecord::LEN }>,
-    /// Outputs that had to leave memory, by outpoint.
-    pub(super) evicted: Spool<{ Slot::LEN }>,
-    /// Spends whose outputs were not in memory, by outpoint.
-    pub(super) spends: Spool<SPEND>,
-}
 
 /// One shard.
 #[derive(Debug)]
 pub(super) struct Shard {
     index: usize,
     table: OutputTable,
-    scripts: Buffers<{ ScriptRecord::LEN }>,
-    evicted: Buffers<{ Slot::LEN }>,
-    spends: Buffers<SPEND>,
     /// Outputs that came in.
     pub(super) outputs: u64,
 }
@@ -43,9 +27,6 @@ impl Shard {
         Ok(Self {
             index,
             table: OutputTable::new(plan.shard_bits, plan.shard_bytes())?,
-            scripts: plan.script_buffers(),
-            evicted: Plan::spill_buffers(),
-            spends: Plan::spill_buffers(),
             outputs: 0,
         })
     }
@@ -58,6 +39,7 @@ impl Shard {
         &mut self,
         blocks: &[ParsedBlock],
         spools: &Spools,
+        outlet: &mut Outlet,
     ) -> Result<(), StoreError> {
         for block in blocks {
             let funded = &block.shards[self.index].funded;
@@ -66,7 +48,7 @@ impl Shard {
                     self.table.prefetch(&ahead.name);
                     self.table.prefetch_free(AHEAD);
                 }
-                self.fund(block.delta.first_tx_num, output, spools)?;
+                self.fund(block.delta.first_tx_num, output, spools, outlet)?;
             }
             self.outputs += funded.len() as u64;
         }
@@ -79,62 +61,69 @@ impl Shard {
                 if let Some(ahead) = spent.get(place + AHEAD / 2) {
                     self.table.prefetch_output(&ahead.name);
                 }
-                self.spend(block.delta.first_tx_num, spend, spools)?;
+                self.spend(block.delta.first_tx_num, spend, spools, outlet)?;
             }
         }
         Ok(())
     }
 
-    fn fund(&mut self, first: TxNum, funded: &Funded, spools: &Spools) -> Result<(), StoreError> {
+    fn fund(
+        &mut self,
+        first: TxNum,
+        funded: &Funded,
+        spools: &Spools,
+        outlet: &mut Outlet,
+    ) -> Result<(), StoreError> {
         if self.table.is_full() {
-            self.evict(spools)?;
+            self.evict(spools, outlet)?;
         }
         let tx_num = TxNum(first.0 + u64::from(funded.tx));
         let output = output_bytes(OutputNum { tx_num, vout: funded.vout });
         let slot = Slot::new(funded.name, output, &funded.hashx, funded.value);
         if let Some(overwritten) = self.table.insert(slot)? {
             // The coinbases that BIP 30 is about: the earlier one can never be spent.
-            self.scripts.push_script(&spools.scripts, overwritten.script(Some(tx_num)))?;
+            outlet.script(spools, overwritten.script(Some(tx_num)))?;
         }
         Ok(())
     }
 
-    fn spend(&mut self, first: TxNum, spent: &Spent, spools: &Spools) -> Result<(), StoreError> {
+    fn spend(
+        &mut self,
+        first: TxNum,
+        spent: &Spent,
+        spools: &Spools,
+        outlet: &mut Outlet,
+    ) -> Result<(), StoreError> {
         let by = TxNum(first.0 + u64::from(spent.tx));
-        if let Some(record) = self.table.remove(&spent.name, |slot| slot.script(Some(by))) {
-            return self.scripts.push_script(&spools.scripts, record);
+        match self.table.remove(&spent.name, |slot| slot.script(Some(by))) {
+            Some(script) => outlet.script(spools, script),
+            None => outlet.spend(spools, &spent.name, by),
         }
-        let mut record = [0; SPEND];
-        record[..12].copy_from_slice(&spent.name);
-        record[12..].copy_from_slice(&by.to_be_bytes());
-        self.spends.push(&spools.spends, spill_part(spent.name[0]), &record)
     }
 
-    fn evict(&mut self, spools: &Spools) -> Result<(), StoreError> {
+    fn evict(&mut self, spools: &Spools, outlet: &mut Outlet) -> Result<(), StoreError> {
         let mut result = Ok(());
-        let Self { table, evicted, .. } = self;
-        table.take_older_half(|slot| {
+        self.table.take_older_half(|slot| {
             if result.is_ok() {
-                result = evicted.push(&spools.evicted, spill_part(slot.0[0]), &slot.0);
+                result = outlet.evicted(spools, &slot);
             }
         })?;
         result
     }
 
-    /// Hands all outputs that are left to the spill.
-    pub(super) fn drain(&mut self, spools: &Spools) -> Result<(), StoreError> {
-        for slot in self.table.iter() {
-            self.evicted.push(&spools.evicted, spill_part(slot.0[0]), &slot.0)?;
-        }
+    /// Gives up the table, and hands out what is in it.
+    pub(super) fn drain(
+        &mut self,
+        mut take: impl FnMut(&Slot) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.table.iter().try_for_each(|slot| take(&slot))?;
         self.table = OutputTable::new(0, 0)?;
-        self.flush(spools)
+        Ok(())
     }
 
-    /// Writes what is in buffers.
-    pub(super) fn flush(&mut self, spools: &Spools) -> Result<(), StoreError> {
-        self.scripts.flush(&spools.scripts)?;
-        self.evicted.flush(&spools.evicted)?;
-        self.spends.flush(&spools.spends)
+    /// Returns how many outputs are in memory.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
     }
 
     /// Iterates over the outputs in memory.
@@ -143,10 +132,15 @@ impl Shard {
     }
 
     /// Puts an output back that was in memory at a checkpoint.
-    pub(super) fn restore(&mut self, slot: Slot, spools: &Spools) -> Result<(), StoreError> {
+    pub(super) fn restore(
+        &mut self,
+        slot: Slot,
+        spools: &Spools,
+        outlet: &mut Outlet,
+    ) -> Result<(), StoreError> {
         // The budget may be smaller than it was.
         if self.table.is_full() {
-            self.evict(spools)?;
+            self.evict(spools, outlet)?;
         }
         self.table.insert(slot).map(drop)
     }

@@ -66,8 +66,8 @@ impl OutputTable {
         Ok(Self { index: Pages::new(LEAST)?, arena: Arena::new(limit)?, shared_bits })
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// Returns how many outputs it holds.
+    pub(super) fn len(&self) -> usize {
         self.arena.len()
     }
 

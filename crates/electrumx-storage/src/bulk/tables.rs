@@ -1,9 +1,8 @@
 //! The last stages: from partitions to the tables that are not in the blocks' order.
 
-use std::sync::Mutex;
-
 use electrumx_core::processor::{BulkPhase, BulkProgress, Observer};
 use electrumx_core::{BlockId, StoreError};
+use parking_lot::Mutex;
 
 use super::Ended;
 use super::build::Build;
@@ -26,10 +25,8 @@ impl Build<'_> {
         let (spool, limit) = (&self.spools.scripts, self.plan.sort_bytes as u64 / 2);
         // Memory of partitions before: fresh memory costs a page fault for every 100 records.
         let scratch: Mutex<Vec<Scratch>> = Mutex::default();
-        let prepare = |part| {
-            let taken = scratch.lock().ok().and_then(|mut scratch| scratch.pop());
-            let Scratch { mut records, mut sorted } = taken.unwrap_or_default();
-            let mut rows = Rows::default();
+        let prepare = |part, rows: &mut Rows| {
+            let Scratch { mut records, mut sorted } = scratch.lock().pop().unwrap_or_default();
             let passes =
                 (spool.records_of(part) * ScriptRecord::LEN as u64).div_ceil(limit).clamp(1, 256);
             for pass in 0..passes {
@@ -41,20 +38,17 @@ impl Build<'_> {
                     spool.read_into(part, |record| share(record) == pass, &mut records)?;
                 }
                 sort(&records, spread, &mut sorted);
-                script_rows(&sorted, widths, &mut rows);
+                script_rows(&sorted, widths, rows);
             }
-            if let Ok(mut scratch) = scratch.lock() {
-                scratch.push(Scratch { records, sorted });
-            }
-            Ok(rows)
+            scratch.lock().push(Scratch { records, sorted });
+            Ok(())
         };
         let table = self.file.tables.scripts;
         let stage =
             self.write_stage(observer, BulkPhase::Scripts, spool.parts(), table, prepare)?;
         if let Ended::Done = stage {
             self.enter(Stage::Utxos)?;
-            (0..self.spools.scripts.parts())
-                .try_for_each(|part| self.spools.scripts.remove(part))?;
+            self.spools.scripts.clear()?;
         }
         Ok(stage)
     }
@@ -64,19 +58,18 @@ impl Build<'_> {
         &mut self,
         observer: &mut impl Observer,
     ) -> Result<Ended, StoreError> {
-        let spool = &self.utxos;
-        let prepare = |part| {
-            let mut rows = Rows::default();
+        let spool = &self.spools.utxos;
+        let prepare = |part, rows: &mut Rows| {
             let mut records = spool.read_all(part)?;
             records.sort_unstable_by(by_bytes);
-            utxo_rows(&records, &mut rows);
-            Ok(rows)
+            utxo_rows(&records, rows);
+            Ok(())
         };
         let table = self.file.tables.utxos;
         let stage = self.write_stage(observer, BulkPhase::Utxos, spool.parts(), table, prepare)?;
         if let Ended::Done = stage {
             self.enter(Stage::Txids)?;
-            (0..self.utxos.parts()).try_for_each(|part| self.utxos.remove(part))?;
+            self.spools.utxos.clear()?;
         }
         Ok(stage)
     }
@@ -91,7 +84,7 @@ impl Build<'_> {
         let buckets = Buckets::for_count(chain.tx_count(), width, self.prefix_len);
         let spool = &self.txids;
         let groups = txid_groups(buckets);
-        let prepare = |group| txid_rows(spool, group, buckets);
+        let prepare = |group, rows: &mut Rows| txid_rows(spool, group, buckets, rows);
         let table = self.file.tables.txid_buckets;
         let stage = self.write_stage(observer, BulkPhase::Txids, groups, table, prepare)?;
         let (Ended::Done, Some(tip)) = (stage, chain.tip()) else { return Ok(None) };
@@ -114,7 +107,7 @@ impl Build<'_> {
         phase: BulkPhase,
         parts: usize,
         table: Table,
-        prepare: impl Fn(usize) -> Result<Rows, StoreError> + Sync,
+        prepare: impl Fn(usize, &mut Rows) -> Result<(), StoreError> + Sync,
     ) -> Result<Ended, StoreError> {
         let mut appender = Appender::new(&self.file);
         let mut state = self.state(&self.memory, self.load_chain()?.len() as u64);
@@ -124,7 +117,7 @@ impl Build<'_> {
             if stopped {
                 return Ok(false);
             }
-            appender.append(table, &rows)?;
+            appender.append(table, rows)?;
             state.next = part as u64 + 1;
             if appender.is_full() || state.next == parts as u64 {
                 appender.change(|txn| {

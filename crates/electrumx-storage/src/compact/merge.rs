@@ -204,10 +204,10 @@ impl<'a> Merge<'a> {
         let groups = txid_groups(buckets);
         let table = self.file.tables.txid_buckets;
         let mut stopped = false;
-        let prepare = |group| txid_rows(txids, group, buckets);
+        let prepare = |group, rows: &mut _| txid_rows(txids, group, buckets, rows);
         append_ordered(&pool, 0..groups, prepare, |group, rows| {
             stopped = observer.should_stop();
-            self.appender.append(table, &rows)?;
+            self.appender.append(table, rows)?;
             if self.appender.is_full() {
                 self.appender.commit()?;
             }
