@@ -22,7 +22,7 @@ use bitcoin::{
     Amount, BlockHash, Network, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,
     TxOut, Witness, constants,
 };
-use electrumx_core::{Height, RawBlock, merkle};
+use electrumx_core::{Height, RawBlock, ScriptHash, merkle};
 
 use payees::Payees;
 use pool::{Coin, Pool};
@@ -70,7 +70,7 @@ impl GeneratedChain {
         Self {
             shape,
             rng: fastrand::Rng::with_seed(shape.seed),
-            payees: Payees::default(),
+            payees: Payees::new(shape.busy_permille),
             pool: Pool::for_blocks_of(shape.txs_per_block),
             maturing: VecDeque::new(),
             writer: TxWriter::default(),
@@ -90,6 +90,14 @@ impl GeneratedChain {
     #[must_use]
     pub fn tip(&self) -> BlockHash {
         self.header.block_hash()
+    }
+
+    /// Returns the script hash of the busy script; see [`Shape::busy_permille`].
+    #[must_use]
+    pub fn busy_script() -> ScriptHash {
+        let mut script = Vec::new();
+        payees::BUSY.write_script_pubkey(&mut script);
+        ScriptHash::of_script(&script)
     }
 
     /// Generates the next block, serialised.
@@ -114,7 +122,7 @@ impl GeneratedChain {
         let target = self.shape.txs_per_block as usize;
         while self.writer.len() < target
             && self.writer.weight() + COINBASE_WEIGHT < FULL_WEIGHT
-            && self.next > MATURITY
+            && self.next > self.shape.quiet_blocks.max(MATURITY)
             && !self.pool.is_empty()
         {
             self.writer.write(&mut self.rng, &mut self.pool, &mut self.payees, &mut self.totals);

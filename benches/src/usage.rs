@@ -72,15 +72,17 @@ fn field(text: &str, name: &str) -> u64 {
     value.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// Returns the user and system time of a process, all threads (`/proc`, Linux).
+/// Returns the time that a process's threads were on a processor (`/proc`, Linux). Threads that have ended do not count.
 ///
 /// # Errors
 /// When there is no such process.
 pub fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok());
-    // utime and stime, the 14th and 15th field, in ticks of 10 ms (USER_HZ is 100 on Linux).
-    let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
-    Ok(Duration::from_millis(ticks.unwrap_or(0) * 10))
+    let mut nanos = 0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end meanwhile.
+        let Ok(stat) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        let on_cpu = stat.split_whitespace().next().and_then(|field| field.parse::<u64>().ok());
+        nanos += on_cpu.unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(nanos))
 }

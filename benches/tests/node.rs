@@ -10,7 +10,8 @@ use electrumx_testkit::{Regtest, wait_until};
 use serde_json::json;
 
 /// Blocks with hundreds of transactions, over a halving of the subsidy.
-const SHAPE: Shape = Shape { blocks: 180, txs_per_block: 500, seed: 7 };
+const SHAPE: Shape =
+    Shape { blocks: 180, txs_per_block: 500, seed: 7, quiet_blocks: 110, busy_permille: 40 };
 
 /// Compares the node's chain and UTXO set with what the generator says.
 fn agrees(node: &Regtest, blocks: &BlockDir) -> Result<()> {

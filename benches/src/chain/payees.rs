@@ -5,19 +5,32 @@ use super::script::Script;
 /// The script that more than a hundredth of all outputs pay to.
 const WHALE: u64 = 0;
 
+/// The script that as many outputs as the shape says pay to besides.
+pub(super) const BUSY: Script = Script::numbered(u64::MAX);
+
 /// All scripts paid so far, by number.
 #[derive(Debug, Default)]
 pub(super) struct Payees {
     /// Numbers given out; the whale's aside.
     count: u64,
+    /// Of 1,000 outputs so many pay to the busy script.
+    busy_permille: u32,
 }
 
 impl Payees {
+    pub(super) fn new(busy_permille: u32) -> Self {
+        Self { count: 0, busy_permille }
+    }
+
     /// Chooses the script an output pays to.
     ///
     /// Of main network's outputs 43 % pay to a script never seen before. What remains is mostly paid to scripts
     /// of late, a part to heavily used ones (1 in 10,000 outputs for the heaviest few), a hundredth to one.
     pub(super) fn next(&mut self, rng: &mut fastrand::Rng) -> Script {
+        // Nothing is drawn for chains without it: they stay as they are.
+        if self.busy_permille > 0 && rng.u32(..1000) < self.busy_permille {
+            return BUSY;
+        }
         let number = match rng.u32(..1000) {
             0..10 => WHALE,
             10..160 => log_uniform(rng, 4, self.count).saturating_sub(15),

@@ -5,12 +5,22 @@ use serde::{Deserialize, Serialize};
 /// Size and seed of a generated chain; the same shape gives the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
-    /// Blocks after the genesis block. The first hundred hold a coinbase only.
+    /// Blocks after the genesis block.
     pub blocks: u32,
     /// Transactions of each later block, its coinbase left out; fewer when its weight is at the limit (about 3,400).
     pub txs_per_block: u32,
     /// Seed of everything.
     pub seed: u64,
+    /// First blocks that hold only a coinbase; a hundred at least, since coinbases have to mature.
+    #[serde(default = "first_hundred")]
+    pub quiet_blocks: u32,
+    /// Of 1,000 outputs so many pay to one script more, the busy one.
+    #[serde(default)]
+    pub busy_permille: u32,
+}
+
+const fn first_hundred() -> u32 {
+    100
 }
 
 impl Shape {
@@ -24,6 +34,12 @@ impl Shape {
 impl Default for Shape {
     /// A chain of about 30 MB with blocks like main network's.
     fn default() -> Self {
-        Self { blocks: 120, txs_per_block: 3_100, seed: 1 }
+        Self {
+            blocks: 120,
+            txs_per_block: 3_100,
+            seed: 1,
+            quiet_blocks: first_hundred(),
+            busy_permille: 0,
+        }
     }
 }

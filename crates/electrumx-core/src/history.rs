@@ -1,8 +1,10 @@
 //! Histories, balances and statuses of scripts.
 
 use bitcoin::Txid;
+use bitcoin::hashes::Hash as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::hash::HashX;
 use crate::position::{Height, TxNum};
 use crate::store::{ChainView, OutputState, ScriptOutput, StoreError};
 
@@ -19,6 +21,30 @@ pub fn history_tx_nums(outputs: &[ScriptOutput]) -> Vec<TxNum> {
     numbers.sort();
     numbers.dedup();
     numbers
+}
+
+/// Reads the [`history_tx_nums`] of a script, which may be millions, and how many outputs pay to it.
+///
+/// # Errors
+/// [`StoreError::TooMany`] when more than `limit` outputs do, or there are more transactions; when the storage engine fails.
+pub fn script_tx_nums(
+    view: &dyn ChainView,
+    hashx: &HashX,
+    limit: usize,
+) -> Result<(Vec<TxNum>, usize), StoreError> {
+    let (mut numbers, mut spenders, mut outputs) = (Vec::new(), Vec::new(), 0);
+    view.each_script_output(hashx, limit, &mut |row| {
+        outputs += 1;
+        numbers.push(row.output.tx_num);
+        if let OutputState::SpentBy(spender) = row.state {
+            spenders.push(spender);
+        }
+    })?;
+    numbers.append(&mut spenders);
+    // As above.
+    numbers.sort();
+    numbers.dedup();
+    if numbers.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok((numbers, outputs)) }
 }
 
 /// Sum of a script's unspent outputs, in satoshis.
@@ -80,8 +106,15 @@ impl StatusHasher {
     pub fn push(&mut self, txid: &Txid, height: i64) {
         use std::fmt::Write as _;
         let mut line = ArrayWriter::<96>::default();
-        // A txid has 64 digits and a height at most 20, so the line always fits.
-        let _ = write!(line, "{txid}:{height}:");
+        // Histories have entries by the hundred thousand, and `Display` takes its time for hex.
+        let digits = b"0123456789abcdef";
+        for (pair, byte) in line.bytes.chunks_exact_mut(2).zip(txid.as_byte_array().iter().rev()) {
+            pair[0] = digits[usize::from(byte >> 4)];
+            pair[1] = digits[usize::from(byte & 15)];
+        }
+        line.len = 64;
+        // A height has at most 20 digits, so the line always fits.
+        let _ = write!(line, ":{height}:");
         self.hasher.update(line.as_bytes());
         self.entries += 1;
     }

@@ -192,14 +192,19 @@ impl ChainView for MemoryView {
         Ok(self.0.block_of(tx_num).map(|(block, index)| block.positions[index]))
     }
 
-    fn script_outputs(&self, hashx: &HashX, limit: usize) -> Result<Vec<ScriptOutput>, StoreError> {
-        let rows = self.0.outputs.iter().filter(|(_, row)| row.hashx == *hashx);
-        let rows = rows.map(|(output, row)| ScriptOutput {
+    fn each_script_output(
+        &self,
+        hashx: &HashX,
+        limit: usize,
+        visit: &mut dyn FnMut(ScriptOutput),
+    ) -> Result<(), StoreError> {
+        let mut rows = self.0.outputs.iter().filter(|(_, row)| row.hashx == *hashx);
+        let output = |(output, row): (&OutputNum, &OutputRow)| ScriptOutput {
             output: *output,
             state: self.0.state(output, row),
-        });
-        let found: Vec<_> = rows.take(limit.saturating_add(1)).collect();
-        if found.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok(found) }
+        };
+        rows.by_ref().take(limit).map(output).for_each(visit);
+        if rows.next().is_some() { Err(StoreError::TooMany { limit }) } else { Ok(()) }
     }
 
     fn output(&self, output: OutputNum) -> Result<Option<OutputRow>, StoreError> {

@@ -138,7 +138,22 @@ pub trait ChainView: Send {
     ///
     /// # Errors
     /// [`StoreError::TooMany`] when there are more than `limit`.
-    fn script_outputs(&self, hashx: &HashX, limit: usize) -> Result<Vec<ScriptOutput>, StoreError>;
+    fn script_outputs(&self, hashx: &HashX, limit: usize) -> Result<Vec<ScriptOutput>, StoreError> {
+        let mut outputs = Vec::new();
+        self.each_script_output(hashx, limit, &mut |output| outputs.push(output))?;
+        Ok(outputs)
+    }
+
+    /// Visits the outputs that pay to a script, ascending by number: they may be millions.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] when there are more than `limit`; so many were visited then.
+    fn each_script_output(
+        &self,
+        hashx: &HashX,
+        limit: usize,
+        visit: &mut dyn FnMut(ScriptOutput),
+    ) -> Result<(), StoreError>;
 
     /// Returns script and value of an output; `None` when it does not exist or is not indexed
     /// (`OP_RETURN`, genesis), or was spent in the [`base`](Self::base), where only the list of its script knows it.

@@ -226,47 +226,65 @@ impl ChainView for LmdbView {
         position.map(Some)
     }
 
-    fn script_outputs(&self, hashx: &HashX, limit: usize) -> Result<Vec<ScriptOutput>, StoreError> {
+    fn each_script_output(
+        &self,
+        hashx: &HashX,
+        limit: usize,
+        visit: &mut dyn FnMut(ScriptOutput),
+    ) -> Result<(), StoreError> {
         let table = self.shared.tables.scripts;
         let numbered = |tx_num, vout| script_key(hashx, OutputNum { tx_num: TxNum(tx_num), vout });
-        let mut found = Vec::new();
-        if let Some((base, txn)) = self.base_tier() {
-            base.script_outputs(txn, hashx, limit, &mut found)?;
-        }
-        let (in_base, base_txs) = (found.len(), self.shared.origin().txs);
+        let base_txs = self.shared.origin().txs;
         let rows = table.range(
             self.txn(),
             &numbered(0, 0),
             // Numbers stay below the count, so the last key that a row may have is below this one.
             &numbered(self.chain.tx_count(), 0),
         )?;
-        let mut patched = 0;
-        for row in rows {
+        let mut rows = rows.map(|row| {
             let (key, value) = row?;
             let corrupt = || table.corrupt(format!("row {key:02x?}"));
             let output = key.get(HashX::LEN..).and_then(codec::output).ok_or_else(corrupt)?;
+            Ok::<_, StoreError>((output, value))
+        });
+        let mut row = rows.next().transpose()?;
+        let corrupt = |output: OutputNum| table.corrupt(format!("row of {output:?}"));
+        let mut left = limit;
+        let mut count = || match left.checked_sub(1) {
+            Some(less) => {
+                left = less;
+                Ok(())
+            }
+            None => Err(StoreError::TooMany { limit }),
+        };
+        if let Some((base, txn)) = self.base_tier() {
+            // Both lists ascend: an output of the base that was spent since has a row with its spender.
+            base.each_script_output(txn, hashx, |output, mut state| {
+                count()?;
+                if let Some((spent, spender)) = row
+                    && spent <= output
+                {
+                    let spender = codec::tx_num(spender).filter(|_| spent == output);
+                    state = OutputState::SpentBy(spender.ok_or_else(|| corrupt(spent))?);
+                    row = rows.next().transpose()?;
+                }
+                visit(ScriptOutput { output, state });
+                Ok(())
+            })?;
+        }
+        while let Some((output, value)) = row {
             if output.tx_num.0 < base_txs {
-                // Both lists ascend, so what was passed is not needed again.
-                let rest = &mut found[patched..in_base];
-                let place = rest.partition_point(|row| row.output < output);
-                let entry = rest.get_mut(place).filter(|row| row.output == output);
-                entry.ok_or_else(corrupt)?.state =
-                    OutputState::SpentBy(codec::tx_num(value).ok_or_else(corrupt)?);
-                patched += place + 1;
-                continue;
+                return Err(corrupt(output));
             }
-            if found.len() == limit {
-                return Err(StoreError::TooMany { limit });
-            }
-            let value = codec::varint(value).ok_or_else(corrupt)?;
-            found.push(ScriptOutput { output, state: OutputState::Unspent(value) });
+            count()?;
+            let state = match self.spender(output)? {
+                Some(spender) => OutputState::SpentBy(spender),
+                None => OutputState::Unspent(codec::varint(value).ok_or_else(|| corrupt(output))?),
+            };
+            visit(ScriptOutput { output, state });
+            row = rows.next().transpose()?;
         }
-        for row in &mut found[in_base..] {
-            if let Some(spender) = self.spender(row.output)? {
-                row.state = OutputState::SpentBy(spender);
-            }
-        }
-        Ok(found)
+        Ok(())
     }
 
     fn output(&self, output: OutputNum) -> Result<Option<OutputRow>, StoreError> {

@@ -484,9 +484,14 @@ impl ChainView for GatedView {
     fn tx_position(&self, tx_num: TxNum) -> Result<Option<TxPosition>, StoreError> {
         self.1.tx_position(tx_num)
     }
-    fn script_outputs(&self, hashx: &HashX, limit: usize) -> Result<Vec<ScriptOutput>, StoreError> {
+    fn each_script_output(
+        &self,
+        hashx: &HashX,
+        limit: usize,
+        visit: &mut dyn FnMut(ScriptOutput),
+    ) -> Result<(), StoreError> {
         self.0.pass();
-        self.1.script_outputs(hashx, limit)
+        self.1.each_script_output(hashx, limit, visit)
     }
     fn output(&self, output: OutputNum) -> Result<Option<OutputRow>, StoreError> {
         self.1.output(output)

@@ -1,7 +1,7 @@
 //! Reading a base.
 
 use electrumx_core::bitcoin::Txid;
-use electrumx_core::{HashX, OutputNum, OutputRow, OutputState, ScriptOutput, StoreError, TxNum};
+use electrumx_core::{HashX, OutputNum, OutputRow, OutputState, StoreError, TxNum};
 use heed::types::Bytes;
 use heed::{AnyTls, RoIter, RoTxn};
 
@@ -54,13 +54,12 @@ impl Base {
         Ok(None)
     }
 
-    /// Adds the outputs that pay to a script, ascending, as the base knows them.
-    pub(crate) fn script_outputs(
+    /// Visits the outputs that pay to a script, ascending, as the base knows them.
+    pub(crate) fn each_script_output(
         &self,
         txn: &Txn<'_>,
         hashx: &HashX,
-        limit: usize,
-        found: &mut Vec<ScriptOutput>,
+        mut visit: impl FnMut(OutputNum, OutputState) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let table = self.tables.scripts;
         let start = script_key(hashx, OutputNum { tx_num: TxNum(0), vout: 0 });
@@ -71,10 +70,7 @@ impl Base {
             let mut reader = PageReader::new(key, page).ok_or_else(corrupt)?;
             let mut next = reader.seek(hashx).ok_or_else(corrupt)?;
             while let Some((output, state)) = next {
-                if found.len() == limit {
-                    return Err(StoreError::TooMany { limit });
-                }
-                found.push(ScriptOutput { output, state });
+                visit(output, state)?;
                 next = reader.next_of_script().ok_or_else(corrupt)?;
             }
         }

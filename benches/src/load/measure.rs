@@ -1,0 +1,83 @@
+//! What answers cost.
+#![expect(clippy::print_stdout, reason = "the report is the purpose")]
+
+use std::time::{Duration, Instant};
+
+use super::Samples;
+use super::questions::Kind;
+use crate::{Connection, cpu_of};
+
+/// Asks all kinds of questions and prints what they cost: the latency of one at a time, and the server's CPU time when they are
+/// pipelined. With `fresh`, the server's caches are empty and what is asked first is reported as well.
+///
+/// # Errors
+/// When the connection breaks, or an answer is an error.
+pub fn measure(
+    server: &mut Connection,
+    pid: Option<u32>,
+    samples: &Samples,
+    requests: usize,
+    fresh: bool,
+) -> anyhow::Result<()> {
+    println!(
+        "chain of {} blocks; {} transactions, {} scripts with {} history entries",
+        samples.tip + 1,
+        samples.txids.len(),
+        samples.scripts.len(),
+        samples.entries
+    );
+    println!(
+        "{:<44} {:>8} {:>10} {:>10} {:>12} {:>14}",
+        "request", "count", "p50 µs", "p99 µs", "pipelined µs", "server CPU µs"
+    );
+    for kind in samples.kinds(fresh) {
+        let Kind { name, question, once, together, few } = &kind;
+        let count = few.unwrap_or(requests).min(once.unwrap_or(usize::MAX));
+        // What may be asked only once is not asked one at a time.
+        let latency = match once {
+            Some(_) => Vec::new(),
+            None => latencies(server, count.min(1_000), *together, question)?,
+        };
+        let before = pid.map(cpu_of).transpose()?;
+        let started = Instant::now();
+        server.pipeline((0..count * together).map(question))?;
+        let wall = started.elapsed();
+        let after = pid.map(cpu_of).transpose()?;
+        let cpu = before.zip(after).map(|(before, after)| after.saturating_sub(before));
+        let percentile = |percent: usize| match latency.get(latency.len() * percent / 100) {
+            Some(latency) => format!("{:.0}", micros(*latency, 1)),
+            None => "-".to_owned(),
+        };
+        println!(
+            "{name:<44} {count:>8} {:>10} {:>10} {:>12.1} {:>14}",
+            percentile(50),
+            percentile(99),
+            micros(wall, count),
+            cpu.map_or_else(|| "-".to_owned(), |cpu| format!("{:.2}", micros(cpu, count)))
+        );
+    }
+    Ok(())
+}
+
+fn latencies(
+    server: &mut Connection,
+    count: usize,
+    together: usize,
+    question: &dyn Fn(usize) -> String,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut latencies = Vec::with_capacity(count);
+    for i in 0..count {
+        let started = Instant::now();
+        for part in 0..together {
+            server.ask(&question(i * together + part))?;
+        }
+        latencies.push(started.elapsed());
+    }
+    latencies.sort_unstable();
+    Ok(latencies)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+fn micros(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
+}
