@@ -25,6 +25,8 @@ pub enum CloseReason {
     /// The history of a subscribed script outgrew the limit: the client learns it when it
     /// subscribes anew.
     HistoryTooLarge,
+    /// An answer of which a part was sent already could not be finished.
+    Unfinished,
 }
 
 impl fmt::Display for CloseReason {
@@ -39,6 +41,7 @@ impl fmt::Display for CloseReason {
             Self::UnsupportedVersion => "no common protocol version",
             Self::VersionNotFirst => "the first request was not server.version",
             Self::HistoryTooLarge => "a subscribed history outgrew the limit",
+            Self::Unfinished => "an answer could not be finished",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What the operator decides about sessions.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use electrumx_core::bitcoin::BlockHash;
@@ -36,6 +37,8 @@ pub struct ServiceConfig {
     /// Whether a session whose first request is not `server.version` is ended, as 1.6 wants it.
     /// Default: no, since that breaks several wallets, which are served as the oldest version.
     pub strict_version_first: bool,
+    /// File for the tree over all headers, so that a start need not make it anew. Default: none.
+    pub header_tree: Option<PathBuf>,
     /// What a client may use up.
     pub limits: Limits,
     /// Memory for caches.
@@ -57,6 +60,7 @@ impl ServiceConfig {
             protocol_min: ProtocolVersion::V1_4,
             protocol_max: ProtocolVersion::V1_7,
             strict_version_first: false,
+            header_tree: None,
             limits: Limits::default(),
             caches: CacheSizes::default(),
         }

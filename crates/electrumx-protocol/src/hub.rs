@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::close::CloseReason;
+use crate::handover::Handover;
 use crate::outpoint::OutputFacts;
 use crate::peer::PeerInfo;
 use crate::reader::Stamp;
@@ -60,6 +61,8 @@ pub(crate) struct Member {
     reason: OnceLock<CloseReason>,
     posted: Mutex<Posts>,
     pub(crate) wake: Notify,
+    /// Where parts of an answer are handed over.
+    pub(crate) handover: Handover,
 }
 
 /// A state on its way to a session.
@@ -119,6 +122,7 @@ impl Hub {
             reason: OnceLock::new(),
             posted: Mutex::default(),
             wake: Notify::new(),
+            handover: Handover::default(),
         });
         sessions.members.insert(member.id, Arc::clone(&member));
         member

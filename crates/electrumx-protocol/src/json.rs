@@ -71,13 +71,22 @@ pub(crate) fn array<T>(
     mut element: impl FnMut(&mut Vec<u8>, T),
 ) {
     out.push(b'[');
+    list(out, items, &mut element);
+    out.push(b']');
+}
+
+/// Appends elements with commas between them.
+pub(crate) fn list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut element: impl FnMut(&mut Vec<u8>, T),
+) {
     for (i, item) in items.into_iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
         element(out, item);
     }
-    out.push(b']');
 }
 
 /// Appends foreign JSON on one line: line ends between its tokens become blanks.

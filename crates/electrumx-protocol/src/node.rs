@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use electrumx_core::TxPosition;
 use electrumx_core::bitcoin::{BlockHash, Txid};
 use serde_json::value::RawValue;
 
@@ -81,6 +82,17 @@ pub trait Node: Send + Sync + 'static {
         txid: &Txid,
         block: Option<BlockHash>,
     ) -> impl Future<Output = Result<Vec<u8>, NodeError>> + Send;
+
+    /// Reads a confirmed transaction if that takes microseconds: it keeps a thread of the runtime. `None` when it does not, or when
+    /// what is at that place of the block is another transaction.
+    fn raw_transaction_at(
+        &self,
+        _txid: &Txid,
+        _block: &BlockHash,
+        _place: TxPosition,
+    ) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Returns the node's description of a transaction unchanged: `getrawtransaction` with
     /// verbosity 1.

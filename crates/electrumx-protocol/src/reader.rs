@@ -9,6 +9,7 @@
 //!   never behind the mempool's by more than what the indexer itself is.
 //! - [`Stamp`]s order snapshots by the state they show; see [`Reader::snapshot`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 use crate::block_tree::BlockTrees;
 use crate::config::ServiceConfig;
 use crate::error::RpcError;
+use crate::header_file;
 use crate::header_merkle::HeaderMerkle;
 use crate::pace::Pace;
 use crate::script_cache::ScriptCache;
@@ -33,26 +35,43 @@ pub(crate) struct Reader {
     key: HashXKey,
     clock: Mutex<u64>,
     header_merkle: Mutex<HeaderMerkle>,
+    header_file: Option<HeaderFile>,
     scripts: ScriptCache,
     block_trees: BlockTrees,
     pace: Pace,
     permits: Arc<Semaphore>,
+    long_permits: Semaphore,
     timeout: Duration,
     max_history: usize,
 }
 
 /// Most outputs of a script that are read at once: so many read some hundred pages at most.
 const LITTLE_HISTORY: usize = 50;
-/// Most headers that are added at once to the tree over them.
-const LITTLE_MISSING: usize = 10;
-/// Headers added to the tree without a pause for those who want proofs.
-const FILLED_AT_ONCE: usize = 1_000;
+/// Most outputs of a script that are read as others are: their list is an answer of less than half a megabyte.
+const USUAL_HISTORY: usize = 4_000;
+/// Long histories that are read at the same time: memory for each is some 50 bytes an output, and others are not to wait.
+const LONG_READS: usize = 2;
+/// Most nodes that are added at once to the tree over all headers.
+const LITTLE_MISSING: usize = 5;
+/// Nodes added to that tree without a pause for those who want proofs.
+const FILLED_AT_ONCE: usize = 500;
+/// So many nodes more than in its file, for four blocks each, and it is saved again.
+const UNSAVED: usize = 250;
+
+/// Where the tree over all headers is kept.
+struct HeaderFile {
+    path: PathBuf,
+    /// Length of the tree that was saved last. Locked while saving.
+    saved: Mutex<usize>,
+}
 
 /// How much a read may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Effort {
     /// What takes microseconds from memory; else the read is [`RpcError::Later`].
     Little,
+    /// What does not take long: else the read is [`RpcError::Later`].
+    Usual,
     /// Whatever it takes.
     Whole,
 }
@@ -70,16 +89,24 @@ impl Reader {
     ) -> Result<Self, StoreError> {
         let limits = &config.limits;
         let tip = index.view()?.tip();
+        let header_merkle =
+            config.header_tree.as_deref().map(header_file::load).unwrap_or_default();
+        let header_file = config
+            .header_tree
+            .clone()
+            .map(|path| HeaderFile { path, saved: Mutex::new(header_merkle.len()) });
         Ok(Self {
             key: index.hashx_key(),
             index,
             mempool,
             clock: Mutex::default(),
-            header_merkle: Mutex::default(),
+            header_merkle: Mutex::new(header_merkle),
+            header_file,
             scripts: ScriptCache::new(&config.caches, tip),
             block_trees: BlockTrees::new(config.caches.block_trees),
             pace: Pace::default(),
             permits: Arc::new(Semaphore::new(limits.max_concurrent_reads.clamp(1, 1024))),
+            long_permits: Semaphore::new(LONG_READS),
             timeout: limits.request_timeout,
             max_history: limits.max_history,
         })
@@ -96,15 +123,41 @@ impl Reader {
         }
     }
 
-    /// Reads at once if that does, else on the blocking pool.
+    /// Reads at once if that does, else on the blocking pool, and if it takes long as one of a few.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl Fn(&Self, Effort) -> Result<T, RpcError> + Send + 'static,
+        read: impl Fn(&Self, Effort) -> Result<T, RpcError> + Clone + Send + 'static,
     ) -> Result<T, RpcError> {
         match self.at_once(|reader| read(reader, Effort::Little)) {
             Some(done) => done,
-            None => self.run(move |reader| read(reader, Effort::Whole)).await,
+            None => match self.read_usual(read.clone()).await? {
+                Some(done) => Ok(done),
+                None => self.run_long(move |reader| read(reader, Effort::Whole)).await,
+            },
         }
+    }
+
+    /// Reads on the blocking pool; `None` if that takes long.
+    pub(crate) async fn read_usual<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl Fn(&Self, Effort) -> Result<T, RpcError> + Send + 'static,
+    ) -> Result<Option<T>, RpcError> {
+        match self.run(move |reader| read(reader, Effort::Usual)).await {
+            Err(RpcError::Later) => Ok(None),
+            Err(RpcError::HistoryTooLarge) if self.max_history > USUAL_HISTORY => Ok(None),
+            done => done.map(Some),
+        }
+    }
+
+    /// As [`run`](Self::run), for reads of which there may be only few at a time.
+    pub(crate) async fn run_long<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Self) -> Result<T, RpcError> + Send + 'static,
+    ) -> Result<T, RpcError> {
+        let permit = tokio::time::timeout(self.timeout, self.long_permits.acquire());
+        // The semaphore is never closed.
+        let _permit = permit.await.map_err(|_| RpcError::Timeout)?;
+        self.run(read).await
     }
 
     /// Runs a read on the blocking pool, when it has room.
@@ -140,6 +193,7 @@ impl Reader {
     pub(crate) fn max_history(&self, effort: Effort) -> usize {
         match effort {
             Effort::Little => self.max_history.min(LITTLE_HISTORY),
+            Effort::Usual => self.max_history.min(USUAL_HISTORY),
             Effort::Whole => self.max_history,
         }
     }
@@ -157,7 +211,7 @@ impl Reader {
         cp_height: Height,
     ) -> Result<Option<(Vec<Node>, Node)>, RpcError> {
         let mut merkle = match effort {
-            Effort::Whole => self.header_merkle.lock(),
+            Effort::Usual | Effort::Whole => self.header_merkle.lock(),
             // The tree is being filled, or is to be.
             Effort::Little => {
                 let merkle = self.header_merkle.try_lock();
@@ -177,7 +231,28 @@ impl Reader {
             let view = self.index.view()?;
             is_full = self.header_merkle.lock().grow(&*view, FILLED_AT_ONCE)?;
         }
+        self.save_header_merkle();
         Ok(())
+    }
+
+    /// Saves the tree if the file is far behind, or ahead.
+    fn save_header_merkle(&self) {
+        let Some(HeaderFile { path, saved }) = &self.header_file else { return };
+        let mut saved = saved.lock();
+        let (len, content) = {
+            let tree = self.header_merkle.lock();
+            let len = tree.len();
+            if len >= *saved && len < *saved + UNSAVED.min(1 + *saved) {
+                return;
+            }
+            (len, header_file::encode(&tree))
+        };
+        if let Some(content) = content
+            && let Err(error) = header_file::save(path, &content)
+        {
+            tracing::warn!(%error, "the tree over all headers cannot be saved in {}", path.display());
+        }
+        *saved = len;
     }
 
     pub(crate) fn scripts(&self) -> &ScriptCache {
@@ -217,7 +292,7 @@ impl Reader {
     ) -> Result<Snapshot<T>, RpcError> {
         let mempool = match effort {
             Effort::Little => self.mempool.try_read().ok_or(RpcError::Later)?,
-            Effort::Whole => self.mempool.read(),
+            Effort::Usual | Effort::Whole => self.mempool.read(),
         };
         Ok(self.snapshot_under(&mempool, take)?)
     }

@@ -7,12 +7,14 @@ use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{OutPoint, Txid};
 use electrumx_core::history::{self, ConfirmedTx, StatusHash, StatusHasher};
 use electrumx_core::mempool::{Mempool, UnconfirmedTx};
-use electrumx_core::{ChainView, HashX, Height, OutputState, StoreError, TxNum};
+use electrumx_core::{
+    ChainView, HashX, Height, OutputNum, OutputState, ScriptOutput, StoreError, TxNum,
+};
 use rustc_hash::FxHashSet;
 
 use crate::error::RpcError;
 use crate::reader::{Effort, Reader};
-use crate::script_cache::{ConfirmedHistory, ConfirmedStatus};
+use crate::script_cache::{ConfirmedHistory, ConfirmedStatus, Unspent};
 
 /// A script's history.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub(crate) struct Balance {
 pub(crate) struct ScriptMempool {
     /// In canonical order.
     pub(crate) txs: Vec<UnconfirmedTx>,
-    utxos: Vec<(OutPoint, u64)>,
+    pub(crate) utxos: Vec<(OutPoint, u64)>,
     spent: FxHashSet<OutPoint>,
     change: i128,
 }
@@ -81,6 +83,22 @@ impl ScriptMempool {
     }
 }
 
+impl ScriptMempool {
+    /// Returns the outputs of the chain that the mempool spends.
+    pub(crate) fn spent_numbers(
+        &self,
+        view: &dyn ChainView,
+    ) -> Result<FxHashSet<OutputNum>, StoreError> {
+        let mut spent = FxHashSet::default();
+        for outpoint in &self.spent {
+            if let Some(tx_num) = view.tx_num(&outpoint.txid)? {
+                spent.insert(OutputNum { tx_num, vout: outpoint.vout });
+            }
+        }
+        Ok(spent)
+    }
+}
+
 /// Removes confirmed transactions and updates the heights of their children.
 fn catch_up(
     mempool: &Mempool,
@@ -113,6 +131,19 @@ fn catch_up(
     Ok(kept)
 }
 
+/// Transactions of a long history that are resolved at once.
+const RESOLVED_AT_ONCE: usize = 2_000;
+
+/// Picks the unspent ones of a script's outputs, given its history's numbers.
+fn unspent(outputs: &[ScriptOutput], numbers: &[TxNum]) -> Arc<[Unspent]> {
+    let unspent = outputs.iter().filter_map(|row| {
+        let OutputState::Unspent(value) = row.state else { return None };
+        let tx = numbers.binary_search(&row.output.tx_num).ok()?;
+        Some(Unspent { tx: u32::try_from(tx).ok()?, vout: row.output.vout, value })
+    });
+    unspent.collect()
+}
+
 fn check_limit(count: usize, limit: usize) -> Result<(), StoreError> {
     if count > limit { Err(StoreError::TooMany { limit }) } else { Ok(()) }
 }
@@ -122,21 +153,23 @@ impl Reader {
     pub(crate) fn history(&self, effort: Effort, hashx: &HashX) -> Result<History, RpcError> {
         let snapshot =
             self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
-        let confirmed = self.confirmed(effort, &*snapshot.view, hashx)?.txs;
+        let confirmed = self.confirmed(effort, &*snapshot.view, hashx, false)?.txs;
         // A long one is kept, but writing it down takes its time.
         check_limit(confirmed.len(), self.max_history(effort))?;
         Ok(History { confirmed, unconfirmed: snapshot.unconfirmed.txs })
     }
 
-    /// Returns a script's confirmed transactions.
+    /// Returns a script's confirmed transactions, and on request its unspent outputs.
     fn confirmed(
         &self,
         effort: Effort,
         view: &dyn ChainView,
         hashx: &HashX,
+        with_unspent: bool,
     ) -> Result<ConfirmedHistory, StoreError> {
         let tip = view.tip();
-        let history = match self.scripts().history(tip, hashx) {
+        let kept = self.scripts().history(tip, hashx);
+        let history = match kept.filter(|kept| !with_unspent || kept.unspent.is_some()) {
             Some(history) => history,
             None => {
                 let limit = self.max_history(effort);
@@ -144,7 +177,8 @@ impl Reader {
                 let numbers = history::history_tx_nums(&outputs);
                 check_limit(numbers.len(), limit)?;
                 let txs = Arc::new(history::resolve(view, &numbers)?);
-                let history = ConfirmedHistory { txs, outputs: outputs.len() };
+                let unspent = Some(unspent(&outputs, &numbers));
+                let history = ConfirmedHistory { txs, outputs: outputs.len(), unspent };
                 self.scripts().put_history(tip, *hashx, history.clone());
                 history
             }
@@ -166,12 +200,24 @@ impl Reader {
             check_limit(status.outputs.max(status.hasher.len()), limit)?;
             return Ok(status.hasher);
         }
-        let ConfirmedHistory { txs, outputs } = self.confirmed(effort, view, hashx)?;
-        check_limit(txs.len(), self.max_history(effort))?;
         let mut hasher = StatusHasher::default();
-        for tx in &*txs {
-            hasher.push(&tx.txid, i64::from(tx.height));
-        }
+        let mut add = |txs: &[ConfirmedTx]| {
+            txs.iter().for_each(|tx| hasher.push(&tx.txid, i64::from(tx.height)));
+        };
+        let outputs = if effort == Effort::Whole {
+            // It may be too long to be held.
+            let limit = self.max_history(effort);
+            let (numbers, outputs) = history::script_tx_nums(view, hashx, limit)?;
+            for numbers in numbers.chunks(RESOLVED_AT_ONCE) {
+                add(&history::resolve(view, numbers)?);
+            }
+            outputs
+        } else {
+            let history = self.confirmed(effort, view, hashx, false)?;
+            check_limit(history.txs.len(), self.max_history(effort))?;
+            add(&history.txs);
+            history.outputs
+        };
         let status = ConfirmedStatus { hasher: hasher.clone(), outputs };
         self.scripts().put_status(tip, *hashx, status);
         Ok(hasher)
@@ -197,14 +243,17 @@ impl Reader {
         let snapshot =
             self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
         let (view, mempool) = (&*snapshot.view, snapshot.unconfirmed);
-        let mut rows = view.script_outputs(hashx, self.max_history(effort))?;
-        rows.retain(|row| matches!(row.state, OutputState::Unspent(_)));
-        let numbers: Vec<TxNum> = rows.iter().map(|row| row.output.tx_num).collect();
-        let txs = history::resolve(view, &numbers)?;
-        let mut utxos = Vec::with_capacity(rows.len() + mempool.utxos.len());
-        for (row, ConfirmedTx { txid, height }) in rows.into_iter().zip(txs) {
-            let OutputState::Unspent(value) = row.state else { continue };
-            let outpoint = OutPoint { txid, vout: row.output.vout };
+        // A history that is too long has perhaps few enough outputs: the list is read in another way then.
+        let confirmed = self.confirmed(effort, view, hashx, true).map_err(|error| match error {
+            StoreError::TooMany { .. } => RpcError::Later,
+            error => error.into(),
+        });
+        let ConfirmedHistory { txs, unspent, .. } = confirmed?;
+        let unspent = unspent.unwrap_or_default();
+        let mut utxos = Vec::with_capacity(unspent.len() + mempool.utxos.len());
+        for &Unspent { tx, vout, value } in &*unspent {
+            let Some(&ConfirmedTx { txid, height }) = txs.get(tx as usize) else { continue };
+            let outpoint = OutPoint { txid, vout };
             if !mempool.spent.contains(&outpoint) {
                 utxos.push(Utxo { outpoint, value, height });
             }
@@ -218,10 +267,15 @@ impl Reader {
     pub(crate) fn balance(&self, effort: Effort, hashx: &HashX) -> Result<Balance, RpcError> {
         let snapshot =
             self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
-        let outputs = snapshot.view.script_outputs(hashx, self.max_history(effort))?;
+        let mut confirmed = 0;
+        snapshot.view.each_script_output(hashx, self.max_history(effort), &mut |row| {
+            if let OutputState::Unspent(value) = row.state {
+                confirmed += value;
+            }
+        })?;
         let change = snapshot.unconfirmed.change;
         Ok(Balance {
-            confirmed: history::balance(&outputs),
+            confirmed,
             // Money is below 2^53 satoshis; saturate rather than trust that.
             unconfirmed: i64::try_from(change).unwrap_or(if change < 0 {
                 i64::MIN

@@ -42,11 +42,24 @@ pub(crate) struct ConfirmedHistory {
     pub(crate) txs: Arc<Vec<ConfirmedTx>>,
     /// How many outputs pay to the script.
     pub(crate) outputs: usize,
+    /// The outputs that are unspent; `None` after a block touched the script, since what it spent is not told.
+    pub(crate) unspent: Option<Arc<[Unspent]>>,
+}
+
+/// An unspent output in a list that belongs to a history.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unspent {
+    /// Place of its transaction in the history.
+    pub(crate) tx: u32,
+    pub(crate) vout: u32,
+    pub(crate) value: u64,
 }
 
 impl ConfirmedHistory {
     fn bytes(&self) -> usize {
-        self.txs.capacity() * size_of::<ConfirmedTx>() + size_of::<(HashX, Self)>()
+        self.txs.capacity() * size_of::<ConfirmedTx>()
+            + self.unspent.as_ref().map_or(0, |unspent| size_of_val(&**unspent))
+            + size_of::<(HashX, Self)>()
     }
 }
 
@@ -131,6 +144,7 @@ impl State {
                 // Copies it only while an answer is being made of it.
                 Arc::make_mut(&mut history.txs).push(tx);
                 history.outputs += touch.outputs as usize;
+                history.unspent = None;
                 history.bytes()
             });
         }

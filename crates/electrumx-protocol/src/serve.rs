@@ -112,7 +112,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             stats.recv_count.fetch_add(1, Relaxed);
             stats.pending.store(1, Relaxed);
             let answered = self.session.answer(&line, &mut answer);
-            drive(answered, &mut self.outlet, &self.member).await?;
+            drive(answered, &mut self.outlet, self.max_unsent, &self.member).await?;
             stats.pending.store(0, Relaxed);
             stats.sent_count.fetch_add(u64::from(!answer.is_empty()), Relaxed);
             self.outlet.send(&mut answer);
@@ -127,7 +127,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     async fn settle(&mut self) -> Result<(), CloseReason> {
         let service = Arc::clone(&self.session.service);
         if service.node.is_settling() {
-            drive(service.node.settled(), &mut self.outlet, &self.member).await?;
+            drive(service.node.settled(), &mut self.outlet, self.max_unsent, &self.member).await?;
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     /// Sends what is left and closes the stream.
     async fn part(&mut self, reason: CloseReason) {
         let patience = match reason {
-            CloseReason::ClientLeft | CloseReason::NotReading => return,
+            CloseReason::ClientLeft | CloseReason::NotReading | CloseReason::Unfinished => return,
             CloseReason::TooLong
             | CloseReason::UnsupportedVersion
             | CloseReason::VersionNotFirst => self.outlet.patience(),
@@ -176,10 +176,12 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     }
 }
 
-/// Runs a request, and meanwhile sends what earlier ones left.
+/// Runs a request, and meanwhile sends what earlier ones left and the parts it hands over, of which it gets rid only while less
+/// than so much is unsent.
 async fn drive<W: AsyncWrite + Unpin>(
     request: impl Future<Output = ()>,
     outlet: &mut Outlet<W>,
+    max_unsent: usize,
     member: &Member,
 ) -> Result<(), CloseReason> {
     let mut request = pin!(request);
@@ -188,6 +190,9 @@ async fn drive<W: AsyncWrite + Unpin>(
             biased;
             () = &mut request => return Ok(()),
             () = member.token.cancelled() => return Err(member.close_reason()),
+            () = member.handover.given(), if outlet.len() < max_unsent => {
+                outlet.send(&mut member.handover.take());
+            }
             sent = outlet.progress(&member.stats.sent_bytes), if outlet.pending() => sent?,
         }
     }

@@ -43,6 +43,8 @@ pub struct Service<N> {
     pub(crate) hub: Hub,
     /// Whether a subscriber was answered another tip than the announced one.
     pub(crate) was_ahead: AtomicBool,
+    /// Whether the tree over all headers was filled for the first time.
+    was_filled: AtomicBool,
     /// Held while notifying, so that rounds follow one another.
     round: tokio::sync::Mutex<()>,
 }
@@ -75,6 +77,7 @@ impl<N: Node> Service<N> {
             fees: Fees::default(),
             hub: Hub::new(tip),
             was_ahead: AtomicBool::new(false),
+            was_filled: AtomicBool::new(false),
             round: tokio::sync::Mutex::default(),
         })
     }
@@ -125,6 +128,9 @@ impl<N: Node> Service<N> {
     }
 
     async fn announce_tip(&self, changes: &Changes) -> Result<(), StoreError> {
+        if !self.was_filled.swap(true, SeqCst) {
+            self.fill_header_merkle();
+        }
         let tip = changes.tip;
         let told = self.hub.tip().borrow().as_ref().map(|told| told.id);
         // A tip that only a subscriber was told may be gone again.
@@ -141,15 +147,19 @@ impl<N: Node> Service<N> {
                 self.fees.tip_changed();
             }
             self.hub.set_tip(Arc::new(header));
-            // Nobody waits for it, at the start either: until it is done proofs take longer.
-            let reader = Arc::clone(&self.reader);
-            tokio::task::spawn_blocking(move || {
-                if let Err(error) = reader.fill_header_merkle() {
-                    tracing::warn!(%error, "the tree over all headers cannot be filled");
-                }
-            });
+            self.fill_header_merkle();
         }
         Ok(())
+    }
+
+    /// Nobody waits for it: until it is done proofs take longer.
+    fn fill_header_merkle(&self) {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = reader.fill_header_merkle() {
+                tracing::warn!(%error, "the tree over all headers cannot be filled");
+            }
+        });
     }
 
     /// Runs a read for the server itself: outside the clients' share of the pool and without time

@@ -54,6 +54,8 @@ pub(crate) struct Session<N: Node> {
     posted_outpoints: btree_map::IntoIter<OutPoint, Posted<OutputFacts>>,
     /// Set when the connection is to end after the answer.
     pub(crate) ending: Option<CloseReason>,
+    /// Bytes of the present answer that were handed over already.
+    handed_over: usize,
 }
 
 /// The subscription to the tip.
@@ -118,6 +120,7 @@ impl<N: Node> Session<N> {
             posted_scripts: FxHashMap::default().into_iter(),
             posted_outpoints: BTreeMap::new().into_iter(),
             ending: None,
+            handed_over: 0,
         }
     }
 
@@ -142,9 +145,26 @@ impl<N: Node> Session<N> {
         self.member.stats.subscriptions.store(count, Relaxed);
     }
 
+    /// Hands over what there is of the answer, and waits until the client took enough of what it got before.
+    pub(crate) async fn hand_over(&mut self, out: &mut Vec<u8>) {
+        self.handed_over += out.len();
+        self.member.handover.give(out).await;
+    }
+
+    /// Refuses to make the answer, which has `out` so far, longer than allowed.
+    pub(crate) fn check_room(&self, out: &[u8], more: usize) -> Result<(), RpcError> {
+        let limit = self.service.config.limits.max_send_bytes;
+        if self.handed_over + out.len() + more <= limit {
+            return Ok(());
+        }
+        let text = format!("response too large (over {} bytes)", json::grouped(limit as u64));
+        Err(RpcError::InvalidRequest(text.into()))
+    }
+
     /// Answers a line, if it wants an answer: appends it to `out`, which is empty, with its line
     /// end.
     pub(crate) async fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        self.handed_over = 0;
         match std::str::from_utf8(line) {
             Err(_) => self.refuse(RpcError::NotUtf8, NULL_ID, out),
             Ok(text) => match text.trim_ascii_start().as_bytes().first() {
@@ -153,7 +173,7 @@ impl<N: Node> Session<N> {
                 Some(_) => self.single(text, out).await,
             },
         }
-        if !out.is_empty() {
+        if self.handed_over > 0 || !out.is_empty() {
             out.push(b'\n');
         }
     }
@@ -168,16 +188,22 @@ impl<N: Node> Session<N> {
             return self.refuse(RpcError::InvalidRequest("batch is empty".into()), NULL_ID, out);
         }
         self.member.stats.pending.store(elements.len() as u64, Relaxed);
+        let mut is_empty = true;
         for element in elements {
-            let start = out.len();
-            out.push(if start == 0 { b'[' } else { b',' });
+            let (start, handed_over) = (out.len(), self.handed_over);
+            out.push(if is_empty { b'[' } else { b',' });
             self.single(element.get(), out).await;
-            if out.len() == start + 1 {
+            if self.handed_over == handed_over && out.len() == start + 1 {
                 out.truncate(start);
+            } else {
+                is_empty = false;
+            }
+            if self.ending == Some(CloseReason::Unfinished) {
+                return;
             }
         }
         self.member.stats.pending.store(0, Relaxed);
-        if !out.is_empty() {
+        if !is_empty {
             out.push(b']');
         }
     }
@@ -228,9 +254,19 @@ impl<N: Node> Session<N> {
             let error = RpcError::bad_request("use server.version to identify client");
             return self.refuse(error, id, out);
         }
-        let start = out.len();
+        let (start, handed_over) = (out.len(), self.handed_over);
         jsonrpc::begin_result(out);
-        if let Err(error) = handlers::call(self, &method, params, out).await {
+        let result = handlers::call(self, &method, params, out).await;
+        if self.handed_over > handed_over {
+            // Its length was checked before.
+            self.member.stats.requests.fetch_add(1, Relaxed);
+            match result {
+                Ok(()) => jsonrpc::end_result(out, id),
+                Err(_) => self.ending = Some(CloseReason::Unfinished),
+            }
+            return;
+        }
+        if let Err(error) = result {
             out.truncate(start);
             self.refuse(error, id, out);
         } else {
@@ -238,12 +274,8 @@ impl<N: Node> Session<N> {
             jsonrpc::end_result(out, id);
         }
         // In a batch the answers before this one count as well.
-        let limit = self.service.config.limits.max_send_bytes;
-        if out.len() > limit {
+        if let Err(error) = self.check_room(out, 0) {
             out.truncate(start);
-            let error = RpcError::InvalidRequest(
-                format!("response too large (over {} bytes)", json::grouped(limit as u64)).into(),
-            );
             jsonrpc::error(out, &error, id);
             self.member.stats.errors.fetch_add(1, Relaxed);
         }

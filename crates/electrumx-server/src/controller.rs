@@ -193,6 +193,7 @@ async fn check_node(env: &Env, daemon: &Daemon) -> anyhow::Result<bool> {
 fn service_config(env: &Env) -> anyhow::Result<ServiceConfig> {
     let mut config = ServiceConfig::new(env.coin.chain().genesis_hash());
     config.donation_address.clone_from(&env.donation_address);
+    config.header_tree = Some(env.db_directory.join("header-tree"));
     let limits = &mut config.limits;
     limits.max_line_bytes = env.sessions.max_recv_bytes;
     limits.max_send_bytes = env.sessions.max_send_bytes;

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use electrumx_core::Touched;
 use electrumx_core::bitcoin::{BlockHash, Txid};
+use electrumx_core::{Touched, TxPosition};
 use electrumx_daemon::{Daemon, DaemonError, EstimateMode};
 use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, RawValue};
 use tokio::sync::{Notify, mpsc, watch};
@@ -154,6 +154,15 @@ impl Node for ServerNode {
         let raw =
             boxed(self.daemon.raw_transaction(txid, block.as_ref())).await.map_err(node_error)?;
         raw.ok_or_else(|| NodeError::Rpc { code: -5, message: NO_SUCH_TX.to_owned() })
+    }
+
+    fn raw_transaction_at(
+        &self,
+        txid: &Txid,
+        block: &BlockHash,
+        place: TxPosition,
+    ) -> Option<Vec<u8>> {
+        self.files.as_ref()?.at_once(txid, block, place)
     }
 
     async fn raw_transaction_verbose(

@@ -3,14 +3,17 @@
 
 use std::sync::Arc;
 
-use electrumx_core::Index;
 use electrumx_core::bitcoin::{BlockHash, OutPoint, Txid};
 use electrumx_core::coin::{Bitcoin, BlockVisitor, Coin as _, HeaderFacts, TxFacts};
+use electrumx_core::{Index, TxPosition};
 use electrumx_daemon::BlockFiles;
 use tokio::sync::Semaphore;
 
 /// Transactions read at once: the rest of the blocking threads are for the index.
 const READERS: usize = 8;
+
+/// Largest transaction that is read on a thread of the runtime, in bytes: some 20 µs if the system has it in memory.
+const AT_ONCE: u32 = 20_000;
 
 /// Reads transactions at the places that the index knows.
 pub(crate) struct TxFiles {
@@ -27,6 +30,21 @@ impl TxFiles {
         index: Arc<dyn Index>,
     ) -> Self {
         Self { coin, files, index, readers: Semaphore::new(READERS) }
+    }
+
+    /// Returns a transaction of a block, given its place; `None` when the files do not serve, or when it is too large to be read
+    /// at once.
+    pub(crate) fn at_once(
+        &self,
+        txid: &Txid,
+        block: &BlockHash,
+        place: TxPosition,
+    ) -> Option<Vec<u8>> {
+        if place.size > AT_ONCE {
+            return None;
+        }
+        // What goes wrong is told by the other way, which is tried then.
+        read_at(self.coin, &self.files, txid, block, place).ok()?
     }
 
     /// Returns a transaction of a block; `None` when the files do not serve, whatever the reason.
@@ -64,6 +82,16 @@ fn read(
     }
     let Some(place) = view.tx_position(number)? else { return Ok(None) };
     drop(view);
+    read_at(coin, files, txid, block, place)
+}
+
+fn read_at(
+    coin: Bitcoin,
+    files: &BlockFiles<Bitcoin>,
+    txid: &Txid,
+    block: &BlockHash,
+    place: TxPosition,
+) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(raw) = files.part(block, place.offset, place.size)? else { return Ok(None) };
     let mut id = Id(None);
     coin.visit_tx(&raw, &mut id)?;

@@ -42,8 +42,8 @@ const MDB: &str = ".mdb";
 const SLOTS: &str = "-lock";
 
 /// What may be in the directory besides: a file system's own folder when one is mounted here, and the
-/// server's certificates, which outlive an index that is built anew.
-const NEIGHBOURS: &[&str] = &["lost+found", "tls"];
+/// server's own files, which outlive an index that is built anew.
+const NEIGHBOURS: &[&str] = &["lost+found", "tls", "header-tree", "header-tree.new"];
 
 /// Returns the path of the tip tier.
 pub(crate) fn tip_file(dir: &Path) -> PathBuf {

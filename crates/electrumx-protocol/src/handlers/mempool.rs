@@ -60,7 +60,7 @@ pub(super) async fn recent<N: Node>(
     read(session, out, |reader, effort, out| {
         let mempool = match effort {
             Effort::Little => reader.mempool().try_read().ok_or(RpcError::Later)?,
-            Effort::Whole => reader.mempool().read(),
+            Effort::Usual | Effort::Whole => reader.mempool().read(),
         };
         json::array(out, mempool.recent(RECENT), |out, (txid, tx)| {
             out.extend_from_slice(b"{\"txid\":");

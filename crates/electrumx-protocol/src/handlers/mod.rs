@@ -12,7 +12,10 @@ mod scripthash;
 pub(crate) mod server;
 mod transaction;
 
+use std::sync::Arc;
+
 use crate::error::RpcError;
+use crate::long::{Cursor, LongList};
 use crate::methods::Method;
 use crate::node::Node;
 use crate::params::{Params, shorten};
@@ -76,19 +79,66 @@ pub(crate) async fn call<N: Node>(
 async fn read<N: Node>(
     session: &Session<N>,
     out: &mut Vec<u8>,
-    render: impl Fn(&Reader, Effort, &mut Vec<u8>) -> Result<(), RpcError> + Send + 'static,
+    render: impl Fn(&Reader, Effort, &mut Vec<u8>) -> Result<(), RpcError> + Clone + Send + 'static,
 ) -> Result<(), RpcError> {
-    let reader = &session.service.reader;
-    let start = out.len();
-    if let Some(done) = reader.at_once(|reader| render(reader, Effort::Little, out)) {
-        return done;
+    if read_usual(session, out, render.clone()).await? {
+        return Ok(());
     }
-    out.truncate(start);
-    let result = reader.run(move |reader| {
+    let result = session.service.reader.run_long(move |reader| {
         let mut result = Vec::new();
         render(reader, Effort::Whole, &mut result)?;
         Ok(result)
     });
     out.append(&mut result.await?);
+    Ok(())
+}
+
+/// As [`read`], but makes none that takes long: `false` then, and nothing is appended.
+async fn read_usual<N: Node>(
+    session: &Session<N>,
+    out: &mut Vec<u8>,
+    render: impl Fn(&Reader, Effort, &mut Vec<u8>) -> Result<(), RpcError> + Send + 'static,
+) -> Result<bool, RpcError> {
+    let reader = &session.service.reader;
+    let start = out.len();
+    if let Some(done) = reader.at_once(|reader| render(reader, Effort::Little, out)) {
+        return done.map(|()| true);
+    }
+    out.truncate(start);
+    let result = reader.read_usual(move |reader, effort| {
+        let mut result = Vec::new();
+        render(reader, effort, &mut result)?;
+        Ok(result)
+    });
+    let result = result.await?;
+    out.extend_from_slice(result.as_deref().unwrap_or_default());
+    Ok(result.is_some())
+}
+
+/// Writes down a list that takes long, in pieces of which no more are held than the client has yet to take.
+async fn write_long<N: Node>(
+    session: &mut Session<N>,
+    out: &mut Vec<u8>,
+    list: LongList,
+) -> Result<(), RpcError> {
+    session.check_room(out, list.json_len())?;
+    let (list, mut cursor) = (Arc::new(list), Cursor::default());
+    while !list.is_at_end(cursor) {
+        let written = Arc::clone(&list);
+        let piece = session.service.reader.run(move |reader| {
+            let mut piece = Vec::new();
+            reader.piece(&written, &mut cursor, &mut piece)?;
+            Ok((piece, cursor))
+        });
+        let (mut piece, behind) = piece.await?;
+        cursor = behind;
+        if out.is_empty() {
+            *out = piece;
+        } else {
+            out.append(&mut piece);
+        }
+        session.hand_over(out).await;
+    }
+    list.write_end(out);
     Ok(())
 }

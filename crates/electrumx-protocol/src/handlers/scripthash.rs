@@ -1,12 +1,14 @@
 //! `blockchain.scripthash.*` and, from 1.7 on, `blockchain.scriptpubkey.*`.
 
+use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::history::ConfirmedTx;
 use electrumx_core::mempool::UnconfirmedTx;
 use electrumx_core::{HashX, ScriptHash};
 
-use super::read;
+use super::{read, read_usual, write_long};
 use crate::error::RpcError;
 use crate::json;
+use crate::long::{LongList, write_tx, write_unconfirmed, write_utxo};
 use crate::node::Node;
 use crate::params::Params;
 use crate::script::{ScriptMempool, Utxo};
@@ -66,6 +68,25 @@ impl Naming {
         json::array(out, items, element);
         out.push(b'}');
     }
+
+    /// Appends a long list in the same way, handing parts of it over.
+    async fn long_list<N: Node>(
+        self,
+        session: &mut Session<N>,
+        out: &mut Vec<u8>,
+        key: &str,
+        list: LongList,
+    ) -> Result<(), RpcError> {
+        if self == Self::Script {
+            out.push(b'{');
+            json::string(out, key);
+            out.push(b':');
+        }
+        out.push(b'[');
+        write_long(session, out, list).await?;
+        out.extend_from_slice(if self == Self::Script { b"]}" } else { b"]" });
+        Ok(())
+    }
 }
 
 /// `blockchain.scripthash.get_balance(scripthash)`, `blockchain.scriptpubkey.get_balance(scriptpubkey)`.
@@ -90,13 +111,13 @@ pub(super) async fn balance<N: Node>(
 
 /// `blockchain.scripthash.get_history(scripthash)`, `blockchain.scriptpubkey.get_history(scriptpubkey)`.
 pub(super) async fn history<N: Node>(
-    session: &Session<N>,
+    session: &mut Session<N>,
     naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
-    read(session, out, move |reader, effort, out| {
+    let is_done = read_usual(session, out, move |reader, effort, out| {
         enum Entry {
             Confirmed(ConfirmedTx),
             Unconfirmed(UnconfirmedTx),
@@ -105,18 +126,16 @@ pub(super) async fn history<N: Node>(
         let confirmed = history.confirmed.iter().copied().map(Entry::Confirmed);
         let entries = confirmed.chain(history.unconfirmed.into_iter().map(Entry::Unconfirmed));
         naming.list(out, "history", entries, |out, entry| match entry {
-            Entry::Confirmed(tx) => {
-                out.extend_from_slice(b"{\"height\":");
-                json::integer(out, tx.height);
-                out.extend_from_slice(b",\"tx_hash\":");
-                json::txid(out, &tx.txid);
-                out.push(b'}');
-            }
-            Entry::Unconfirmed(tx) => unconfirmed(out, tx),
+            Entry::Confirmed(tx) => write_tx(out, tx),
+            Entry::Unconfirmed(tx) => write_unconfirmed(out, tx),
         });
         Ok(())
-    })
-    .await
+    });
+    if is_done.await? {
+        return Ok(());
+    }
+    let list = session.service.reader.run_long(move |reader| reader.long_history(&hashx)).await?;
+    naming.long_list(session, out, "history", list).await
 }
 
 /// `blockchain.scripthash.get_mempool(scripthash)`, `blockchain.scriptpubkey.get_mempool(scriptpubkey)`.
@@ -130,45 +149,32 @@ pub(super) async fn mempool<N: Node>(
     read(session, out, move |reader, effort, out| {
         let snapshot = reader
             .snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
-        naming.list(out, "history", snapshot.unconfirmed.txs, unconfirmed);
+        naming.list(out, "history", snapshot.unconfirmed.txs, write_unconfirmed);
         Ok(())
     })
     .await
 }
 
-fn unconfirmed(out: &mut Vec<u8>, tx: UnconfirmedTx) {
-    out.extend_from_slice(b"{\"fee\":");
-    json::integer(out, tx.fee);
-    out.extend_from_slice(b",\"height\":");
-    json::integer(out, tx.height);
-    out.extend_from_slice(b",\"tx_hash\":");
-    json::txid(out, &tx.txid);
-    out.push(b'}');
-}
-
 /// `blockchain.scripthash.listunspent(scripthash)`, `blockchain.scriptpubkey.listunspent(scriptpubkey)`.
 pub(super) async fn utxos<N: Node>(
-    session: &Session<N>,
+    session: &mut Session<N>,
     naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
-    read(session, out, move |reader, effort, out| {
+    let is_done = read_usual(session, out, move |reader, effort, out| {
         naming.list(out, "utxos", reader.utxos(effort, &hashx)?, |out, utxo: Utxo| {
-            out.extend_from_slice(b"{\"height\":");
-            json::integer(out, utxo.height);
-            out.extend_from_slice(b",\"tx_hash\":");
-            json::txid(out, &utxo.outpoint.txid);
-            out.extend_from_slice(b",\"tx_pos\":");
-            json::integer(out, utxo.outpoint.vout);
-            out.extend_from_slice(b",\"value\":");
-            json::integer(out, utxo.value);
-            out.push(b'}');
+            let OutPoint { txid, vout } = utxo.outpoint;
+            write_utxo(out, utxo.height, &txid, vout, utxo.value);
         });
         Ok(())
-    })
-    .await
+    });
+    if is_done.await? {
+        return Ok(());
+    }
+    let list = session.service.reader.run_long(move |reader| reader.long_unspent(&hashx)).await?;
+    naming.long_list(session, out, "utxos", list).await
 }
 
 /// `blockchain.scripthash.subscribe(scripthash)`, `blockchain.scriptpubkey.subscribe(scriptpubkey)`. The

@@ -171,6 +171,10 @@ pub(super) async fn get<N: Node>(
     let ([tx_hash], [verbose]) = params.read(["tx_hash"], ["verbose"])?;
     let txid = tx_hash.txid()?;
     let verbose = verbose.map_or(Ok(false), |arg| arg.boolean("verbose"))?;
+    if !verbose && let Some(raw) = at_once(session, &txid) {
+        json::hex(out, &raw);
+        return Ok(());
+    }
     let mut block = locate(session, txid).await?;
     for attempt in 0.. {
         let fetched = match fetch(session, &txid, block, verbose).await {
@@ -193,6 +197,20 @@ pub(super) async fn get<N: Node>(
         break;
     }
     Ok(())
+}
+
+/// Reads a confirmed transaction where the index says it is, if that is quick.
+fn at_once<N: Node>(session: &Session<N>, txid: &Txid) -> Option<Vec<u8>> {
+    let service = &session.service;
+    let raw = service.reader.at_once(|reader| {
+        let view = reader.view()?;
+        let Some(number) = view.tx_num(txid)? else { return Ok(None) };
+        let block = view.height_of(number).map_or(Ok(None), |height| view.block_hash(height))?;
+        let place = block.zip(view.tx_position(number)?);
+        drop(view);
+        Ok(place.and_then(|(block, place)| service.node.raw_transaction_at(txid, &block, place)))
+    });
+    raw?.ok()?
 }
 
 enum Fetched {

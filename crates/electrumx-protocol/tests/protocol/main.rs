@@ -6,6 +6,8 @@
 mod chain;
 mod client;
 mod envelope;
+mod header_tree;
+mod long;
 mod methods;
 mod negotiation;
 mod node;
