@@ -1,6 +1,6 @@
 //! Things of a chain to ask about.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use anyhow::Context as _;
 use bitcoin::Transaction;
@@ -11,10 +11,11 @@ use crate::{Connection, GeneratedChain};
 
 /// Blocks that transactions are taken from.
 const BLOCKS: u32 = 200;
-/// Transactions taken of each.
-const TXS_A_BLOCK: u32 = 12;
+/// Transactions taken of each, and how far apart they are: blocks of common size have 3,100.
+const TXS_A_BLOCK: u32 = 60;
+const APART: u32 = 50;
 /// Most history entries of a script that counts as a wallet's.
-const WALLET_HISTORY: usize = 20;
+const WALLET_HISTORY: usize = 100;
 /// Blocks whose merkle proofs fit into the server's cache all together.
 const FEW_BLOCKS: usize = 20;
 
@@ -27,7 +28,7 @@ pub struct Samples {
     pub(super) txids: Vec<(String, u32)>,
     /// Transactions of few blocks, full ones.
     pub(super) few_blocks: Vec<(String, u32)>,
-    /// Different scripts as wallets have them: no exchanges.
+    /// Different scripts as wallets have them: each of the chain is as likely as any other, exchanges left out.
     pub(super) scripts: Vec<ScriptHash>,
     /// History entries of all of `scripts`.
     pub(super) entries: usize,
@@ -44,12 +45,12 @@ impl Samples {
         let tip = height(server)?;
         let mut txids = Vec::new();
         let mut blocks = Vec::new();
-        let mut scripts = HashSet::new();
+        let mut scripts = HashMap::new();
         let step = (tip / BLOCKS).max(1);
         for height in (1..=tip).rev().step_by(step as usize) {
             for position in 0..TXS_A_BLOCK {
-                // The coinbase, and others throughout a block of common size.
-                let position = position * 250;
+                // The coinbase, and others throughout the block.
+                let position = position * APART;
                 let question = format!(
                     r#""blockchain.transaction.id_from_pos","params":[{height},{position}]"#
                 );
@@ -62,9 +63,12 @@ impl Samples {
                 let tx: Transaction = deserialize_hex(raw)?;
                 let outputs = tx.output.iter().map(|output| &output.script_pubkey);
                 let outputs = outputs.filter(|script| !script.is_op_return());
-                scripts.extend(outputs.map(|script| ScriptHash::of_script(script.as_bytes())));
+                for script in outputs {
+                    let script = ScriptHash::of_script(script.as_bytes());
+                    scripts.entry(script).or_insert_with(Vec::new).push(txid.to_owned());
+                }
                 txids.push((txid.to_owned(), height));
-                if position == (TXS_A_BLOCK - 1) * 250 {
+                if position == (TXS_A_BLOCK - 1) * APART {
                     blocks.push(height);
                 }
             }
@@ -74,14 +78,19 @@ impl Samples {
         let few_blocks = txids.iter().filter(|(_, height)| blocks.contains(height));
         let few_blocks = few_blocks.cloned().collect();
         let busy = GeneratedChain::busy_script();
-        let busy = Some((busy, history_len(server, &busy)?)).filter(|(_, entries)| *entries > 0);
+        let entries = history(server, &busy)?.matches("tx_hash").count();
+        let busy = Some((busy, entries)).filter(|(_, entries)| *entries > 0);
         // In an order of its own, so that neighbours in the chain are not asked for one after another.
         let mut scripts: Vec<_> = scripts.into_iter().collect();
-        scripts.sort_unstable_by_key(|script| *script.as_bytes());
+        scripts.sort_unstable_by_key(|(script, _)| *script.as_bytes());
         let mut samples = Self { tip, txids, few_blocks, scripts: Vec::new(), entries: 0, busy };
-        for script in scripts {
-            let entries = history_len(server, &script)?;
-            if entries <= WALLET_HISTORY {
+        for (script, txids) in scripts {
+            let history = history(server, &script)?;
+            let entries = history.matches("tx_hash").count();
+            // A script is found by any of its outputs, but the first of its transactions is only one.
+            let is_found_by_first = text_of(&history, r#""tx_hash":""#)
+                .is_some_and(|first| txids.iter().any(|txid| txid == first));
+            if is_found_by_first && entries <= WALLET_HISTORY {
                 samples.scripts.push(script);
                 samples.entries += entries;
             }
@@ -97,13 +106,16 @@ fn height(server: &mut Connection) -> anyhow::Result<u32> {
     Ok(digits.parse()?)
 }
 
-fn history_len(server: &mut Connection, script: &ScriptHash) -> anyhow::Result<usize> {
-    let reply =
-        server.ask(&format!(r#""blockchain.scripthash.get_history","params":["{script}"]"#))?;
-    Ok(reply.matches("tx_hash").count())
+fn history(server: &mut Connection, script: &ScriptHash) -> anyhow::Result<String> {
+    server.ask(&format!(r#""blockchain.scripthash.get_history","params":["{script}"]"#))
 }
 
 /// The result of a reply, when it is text.
 fn text_result(reply: &str) -> Option<&str> {
-    reply.split(r#""result":""#).nth(1)?.split('"').next()
+    text_of(reply, r#""result":""#)
+}
+
+/// The text that follows some other up to the next quotation mark.
+fn text_of<'a>(reply: &'a str, before: &str) -> Option<&'a str> {
+    reply.split(before).nth(1)?.split('"').next()
 }

@@ -25,6 +25,10 @@ pub enum CloseReason {
     /// The history of a subscribed script outgrew the limit: the client learns it when it
     /// subscribes anew.
     HistoryTooLarge,
+    /// The session used up too much.
+    Excessive,
+    /// The operator does not serve this kind of client.
+    Unwanted,
     /// An answer of which a part was sent already could not be finished.
     Unfinished,
 }
@@ -41,6 +45,8 @@ impl fmt::Display for CloseReason {
             Self::UnsupportedVersion => "no common protocol version",
             Self::VersionNotFirst => "the first request was not server.version",
             Self::HistoryTooLarge => "a subscribed history outgrew the limit",
+            Self::Excessive => "excessive resource usage",
+            Self::Unwanted => "a client that is not served",
             Self::Unfinished => "an answer could not be finished",
         })
     }

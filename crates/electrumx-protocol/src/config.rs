@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use electrumx_core::bitcoin::BlockHash;
+use regex::Regex;
 
 use crate::version::ProtocolVersion;
 
@@ -39,6 +40,10 @@ pub struct ServiceConfig {
     pub strict_version_first: bool,
     /// File for the tree over all headers, so that a start need not make it anew. Default: none.
     pub header_tree: Option<PathBuf>,
+    /// What is to happen to clients that use up much. Default: nothing.
+    pub costs: CostLimits,
+    /// Clients that call themselves so are refused. Default: none.
+    pub drop_client: Option<Regex>,
     /// What a client may use up.
     pub limits: Limits,
     /// Memory for caches.
@@ -61,8 +66,46 @@ impl ServiceConfig {
             protocol_max: ProtocolVersion::V1_7,
             strict_version_first: false,
             header_tree: None,
+            costs: CostLimits::default(),
+            drop_client: None,
             limits: Limits::default(),
             caches: CacheSizes::default(),
+        }
+    }
+}
+
+/// Where sessions are slowed down and ended for what they have spent, in ElectrumX's model: see the server's configuration page.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CostLimits {
+    /// Costs above which requests have to wait. Default 0.
+    pub soft: u32,
+    /// Costs at which a session ends, above `soft`; 0 for no limits at all. Default 0.
+    pub hard: u32,
+    /// Bytes, received or sent, that cost 1. Default 5,000.
+    pub bandwidth_unit: u32,
+    /// Wait before each request just below the hard limit. Default 2.5 s.
+    pub request_sleep: Duration,
+    /// Bits that IPv4 addresses of a group have in common. Default 24.
+    pub ipv4_prefix: u8,
+    /// The same for IPv6. Default 48.
+    pub ipv6_prefix: u8,
+}
+
+impl CostLimits {
+    pub(crate) const fn are_set(&self) -> bool {
+        self.hard > 0
+    }
+}
+
+impl Default for CostLimits {
+    fn default() -> Self {
+        Self {
+            soft: 0,
+            hard: 0,
+            bandwidth_unit: 5_000,
+            request_sleep: Duration::from_millis(2_500),
+            ipv4_prefix: 24,
+            ipv6_prefix: 48,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod block_tree;
 mod close;
 mod config;
+mod costs;
 mod error;
 mod fees;
 mod frame;
@@ -33,13 +34,14 @@ mod varints;
 mod version;
 
 pub use close::CloseReason;
-pub use config::{CacheSizes, HostPorts, Limits, ServiceConfig};
+pub use config::{CacheSizes, CostLimits, HostPorts, Limits, ServiceConfig};
 pub use methods::{METHODS, MethodInfo, Offered, Param, ParamKind};
 pub use node::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion};
 pub use peer::{PeerInfo, Transport};
+pub use regex::Regex;
 pub use serde_json::value::RawValue;
 pub use serve::serve;
 pub use service::Service;
-pub use stats::{CacheStats, SessionInfo, Totals};
+pub use stats::{CacheStats, GroupInfo, SessionInfo, Totals};
 pub use tokio_util::sync::CancellationToken;
 pub use version::{ParseVersionError, ProtocolVersion};

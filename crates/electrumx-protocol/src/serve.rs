@@ -158,6 +158,8 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
         let patience = match reason {
             CloseReason::ClientLeft | CloseReason::NotReading | CloseReason::Unfinished => return,
             CloseReason::TooLong
+            | CloseReason::Excessive
+            | CloseReason::Unwanted
             | CloseReason::UnsupportedVersion
             | CloseReason::VersionNotFirst => self.outlet.patience(),
             _ => PARTING_TIME,

@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 
 use crate::close::CloseReason;
 use crate::config::ServiceConfig;
+use crate::costs::{self, Groups};
 use crate::error::RpcError;
 use crate::fees::Fees;
 use crate::handlers;
@@ -21,7 +22,7 @@ use crate::node::{Node, NodeError};
 use crate::outpoint::OutputFacts;
 use crate::reader::{Effort, Reader};
 use crate::script::ScriptMempool;
-use crate::stats::{CacheStats, SessionInfo, Totals};
+use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
 
 /// Scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
 /// open.
@@ -41,6 +42,7 @@ pub struct Service<N> {
     pub(crate) reader: Arc<Reader>,
     pub(crate) fees: Fees,
     pub(crate) hub: Hub,
+    pub(crate) groups: Groups,
     /// Whether a subscriber was answered another tip than the announced one.
     pub(crate) was_ahead: AtomicBool,
     /// Whether the tree over all headers was filled for the first time.
@@ -76,6 +78,7 @@ impl<N: Node> Service<N> {
             reader,
             fees: Fees::default(),
             hub: Hub::new(tip),
+            groups: Groups::default(),
             was_ahead: AtomicBool::new(false),
             was_filled: AtomicBool::new(false),
             round: tokio::sync::Mutex::default(),
@@ -189,6 +192,20 @@ impl<N: Node> Service<N> {
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
         self.hub.infos()
+    }
+
+    /// Returns the groups of sessions that share their costs, by name.
+    #[must_use]
+    pub fn groups(&self) -> Vec<GroupInfo> {
+        self.groups.infos(&self.config.costs)
+    }
+
+    /// Returns the name of the group that a session belongs to, if it shares its costs.
+    #[must_use]
+    pub fn group_of(&self, session: &SessionInfo) -> Option<String> {
+        let costs = &self.config.costs;
+        let address = session.peer.addr.filter(|_| costs.are_set())?;
+        costs::group_name(address.ip(), costs)
     }
 
     /// Returns what all sessions did so far.

@@ -20,6 +20,7 @@
 
 use std::collections::{BTreeMap, btree_map, hash_map};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use electrumx_core::HashX;
@@ -29,11 +30,13 @@ use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use crate::close::CloseReason;
+use crate::costs::{Account, LONG_READ};
 use crate::error::RpcError;
 use crate::handlers;
 use crate::hub::{Member, Posted, PostedStatus, Posts, TipHeader};
 use crate::json;
 use crate::jsonrpc::{self, Misfit, NULL_ID, Request};
+use crate::methods::Method;
 use crate::node::Node;
 use crate::outpoint::{OutputFacts, OutputStatus};
 use crate::reader::Stamp;
@@ -56,6 +59,9 @@ pub(crate) struct Session<N: Node> {
     pub(crate) ending: Option<CloseReason>,
     /// Bytes of the present answer that were handed over already.
     handed_over: usize,
+    account: Account,
+    /// Costs that are yet to be added to the account.
+    surcharge: AtomicU32,
 }
 
 /// The subscription to the tip.
@@ -110,7 +116,9 @@ pub(crate) struct OutpointSubscription {
 
 impl<N: Node> Session<N> {
     pub(crate) fn new(service: Arc<Service<N>>, member: Arc<Member>) -> Self {
+        let address = member.stats.peer.addr.map(|addr| addr.ip());
         Self {
+            account: service.groups.open(address, &service.config.costs),
             service,
             member,
             agreed: None,
@@ -121,6 +129,7 @@ impl<N: Node> Session<N> {
             posted_outpoints: BTreeMap::new().into_iter(),
             ending: None,
             handed_over: 0,
+            surcharge: AtomicU32::new(0),
         }
     }
 
@@ -161,10 +170,36 @@ impl<N: Node> Session<N> {
         Err(RpcError::InvalidRequest(text.into()))
     }
 
+    /// Adds the cost of a request.
+    pub(crate) fn charge(&mut self, method: Method) {
+        self.account.charge(method.cost());
+    }
+
+    /// Adds the cost of reading a long history.
+    pub(crate) fn charge_long_read(&self) {
+        self.surcharge.fetch_add(LONG_READ, Relaxed);
+    }
+
+    /// Waits as long as the session has to for what it has spent, or marks it as ending.
+    async fn weigh(&mut self) {
+        let costs = &self.service.config.costs;
+        if !costs.are_set() {
+            return;
+        }
+        self.account.charge(f64::from(self.surcharge.swap(0, Relaxed)));
+        let weight = self.account.weigh(costs, &self.member.stats);
+        if weight >= 1.0 {
+            self.ending = Some(CloseReason::Excessive);
+        } else if weight > 0.0 {
+            tokio::time::sleep(costs.request_sleep.mul_f64(weight)).await;
+        }
+    }
+
     /// Answers a line, if it wants an answer: appends it to `out`, which is empty, with its line
     /// end.
     pub(crate) async fn answer(&mut self, line: &[u8], out: &mut Vec<u8>) {
         self.handed_over = 0;
+        self.weigh().await;
         match std::str::from_utf8(line) {
             Err(_) => self.refuse(RpcError::NotUtf8, NULL_ID, out),
             Ok(text) => match text.trim_ascii_start().as_bytes().first() {
@@ -192,6 +227,9 @@ impl<N: Node> Session<N> {
         for element in elements {
             let (start, handed_over) = (out.len(), self.handed_over);
             out.push(if is_empty { b'[' } else { b',' });
+            if !is_empty && self.ending.is_none() {
+                self.weigh().await;
+            }
             self.single(element.get(), out).await;
             if self.handed_over == handed_over && out.len() == start + 1 {
                 out.truncate(start);
@@ -233,6 +271,7 @@ impl<N: Node> Session<N> {
             jsonrpc::error(out, &error, NULL_ID);
             self.ending = Some(CloseReason::TooLong);
         }
+        self.account.charge(error.cost());
         self.member.stats.requests.fetch_add(1, Relaxed);
         self.member.stats.errors.fetch_add(1, Relaxed);
     }
@@ -246,6 +285,9 @@ impl<N: Node> Session<N> {
         // Clients have nothing to notify servers of but, from 1.7 on, `server.ping`, which is noise:
         // nothing is done, nothing answered.
         let Some(id) = id else { return };
+        if self.ending == Some(CloseReason::Excessive) {
+            return self.refuse(RpcError::Excessive("try again later".into()), id, out);
+        }
         if self.agreed.is_none()
             && self.service.config.strict_version_first
             && method != "server.version"
@@ -282,9 +324,10 @@ impl<N: Node> Session<N> {
     }
 
     /// Answers with an error.
-    pub(crate) fn refuse(&self, error: RpcError, id: &str, out: &mut Vec<u8>) {
+    pub(crate) fn refuse(&mut self, error: RpcError, id: &str, out: &mut Vec<u8>) {
         self.member.stats.requests.fetch_add(1, Relaxed);
         self.member.stats.errors.fetch_add(1, Relaxed);
+        self.account.charge(error.cost());
         jsonrpc::error(out, &error, id);
     }
 

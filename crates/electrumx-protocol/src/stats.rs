@@ -40,8 +40,26 @@ pub struct SessionInfo {
     pub sent_count: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// What it has spent; 0 when costs are not limited.
+    pub cost: f64,
+    /// What the others of its group have spent.
+    pub extra_cost: f64,
     /// Time since the session began.
     pub age: Duration,
+}
+
+/// The sessions of a subnet, which share their costs.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub struct GroupInfo {
+    /// The subnet, like `192.0.2.0/24`.
+    pub name: String,
+    /// Sessions that go on.
+    pub sessions: usize,
+    /// What they have spent, and those that have ended.
+    pub cost: f64,
+    /// The latter's part.
+    pub retained: f64,
 }
 
 /// What all sessions did since the service was made, those that are over included.
@@ -98,6 +116,9 @@ pub(crate) struct Stats {
     pub(crate) recv_bytes: AtomicU64,
     pub(crate) sent_count: AtomicU64,
     pub(crate) sent_bytes: AtomicU64,
+    /// Bits of an `f64`, as is the next.
+    pub(crate) cost: AtomicU64,
+    pub(crate) extra_cost: AtomicU64,
 }
 
 /// What `server.version` told.
@@ -122,6 +143,8 @@ impl Stats {
             recv_bytes: AtomicU64::default(),
             sent_count: AtomicU64::default(),
             sent_bytes: AtomicU64::default(),
+            cost: AtomicU64::default(),
+            extra_cost: AtomicU64::default(),
         }
     }
 
@@ -142,6 +165,8 @@ impl Stats {
             recv_bytes: self.recv_bytes.load(Relaxed),
             sent_count: self.sent_count.load(Relaxed),
             sent_bytes: self.sent_bytes.load(Relaxed),
+            cost: f64::from_bits(self.cost.load(Relaxed)),
+            extra_cost: f64::from_bits(self.extra_cost.load(Relaxed)),
             age: self.since.elapsed(),
         }
     }

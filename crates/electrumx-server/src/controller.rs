@@ -10,7 +10,7 @@ use electrumx_core::coin::Coin as _;
 use electrumx_core::mempool::Mempool;
 use electrumx_core::processor::{FlushPolicy, Processor};
 use electrumx_daemon::{Daemon, DaemonConfig, DaemonError};
-use electrumx_protocol::{Service, ServiceConfig};
+use electrumx_protocol::{CostLimits, Regex, Service, ServiceConfig};
 use electrumx_storage::{Identity, LmdbStore, Options};
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
@@ -197,10 +197,20 @@ fn service_config(env: &Env) -> anyhow::Result<ServiceConfig> {
     let limits = &mut config.limits;
     limits.max_line_bytes = env.sessions.max_recv_bytes;
     limits.max_send_bytes = env.sessions.max_send_bytes;
-    // 99 bytes for each entry, as in ElectrumX.
-    limits.max_history = env.sessions.max_send_bytes.saturating_sub(100) / 99;
+    limits.max_history = env.sessions.max_history;
+    limits.max_batch = env.sessions.max_batch;
+    limits.max_subscriptions = env.sessions.max_subscriptions;
     limits.session_timeout = env.sessions.session_timeout;
     limits.request_timeout = env.sessions.request_timeout;
+    config.costs = CostLimits {
+        soft: env.sessions.cost_soft_limit,
+        hard: env.sessions.cost_hard_limit,
+        bandwidth_unit: env.sessions.bandwidth_unit_cost,
+        request_sleep: env.sessions.request_sleep,
+        ipv4_prefix: env.sessions.group_ipv4_prefix,
+        ipv6_prefix: env.sessions.group_ipv6_prefix,
+    };
+    config.drop_client = env.sessions.drop_client.as_deref().map(Regex::new).transpose()?;
     config.services = env.report_services.iter().map(ToString::to_string).collect();
     for service in &env.report_services {
         let ports = config.hosts.entry(service.host.clone()).or_default();

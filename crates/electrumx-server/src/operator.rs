@@ -7,7 +7,7 @@ use electrumx_core::Index as _;
 use electrumx_core::coin::{Bitcoin, Coin as _};
 use electrumx_core::mempool::Mempool;
 use electrumx_daemon::Daemon;
-use electrumx_protocol::{Service, SessionInfo};
+use electrumx_protocol::{GroupInfo, Service, SessionInfo};
 use electrumx_storage::LmdbStore;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::compactor::Compactor;
 use crate::follower::Following;
-use crate::local_rpc::{Info, MempoolInfo, Phase, Session, State, Totals, cache_line};
+use crate::local_rpc::{Group, Info, MempoolInfo, Phase, Session, State, Totals, cache_line};
 use crate::node::ServerNode;
 use crate::progress::LatestProgress;
 
@@ -93,7 +93,22 @@ impl State for Operator {
 
     fn sessions(&self) -> Vec<Session> {
         let sessions = self.service.get().map(|service| service.sessions()).unwrap_or_default();
-        sessions.into_iter().map(row).collect()
+        let group = |session: &SessionInfo| self.service.get()?.group_of(session);
+        let rows = sessions.into_iter().map(|session| {
+            let group = group(&session).unwrap_or_default();
+            Session { group, ..row(session) }
+        });
+        rows.collect()
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let groups = self.service.get().map(|service| service.groups()).unwrap_or_default();
+        let row = |group: GroupInfo| Group {
+            name: group.name,
+            cost: group.cost,
+            retained: group.retained,
+        };
+        groups.into_iter().map(row).collect()
     }
 
     fn disconnect(&self, id: u64) -> bool {
@@ -117,6 +132,9 @@ fn row(session: SessionInfo) -> Session {
         peer: session.peer.to_string(),
         client: session.client,
         protocol: session.protocol.map(|version| version.to_string()).unwrap_or_default(),
+        cost: session.cost,
+        extra_cost: session.extra_cost,
+        group: String::new(),
         requests: session.requests,
         errors: session.errors,
         pending: session.pending,

@@ -227,7 +227,17 @@ fn every_value_arrives() {
         ("ANON_LOGS", "yes"),
         ("PEER_DISCOVERY", "off"),
         ("EVENT_LOOP_POLICY", "uvloop"),
-        ("COST_SOFT_LIMIT", "0"),
+        ("COST_SOFT_LIMIT", "20"),
+        ("COST_HARD_LIMIT", "20"),
+        ("BANDWIDTH_UNIT_COST", "21"),
+        ("REQUEST_SLEEP", "22"),
+        ("SESSION_GROUP_BY_SUBNET_IPV4", "23"),
+        ("SESSION_GROUP_BY_SUBNET_IPV6", "24"),
+        ("INITIAL_CONCURRENT", "25"),
+        ("DROP_CLIENT", "a|b"),
+        ("HISTORY_LIMIT", "26"),
+        ("BATCH_LIMIT", "27"),
+        ("SUBSCRIPTION_LIMIT", "28"),
         ("HOST", "mymachine"),
         ("RPC_PORT", "8000"),
         ("ALLOW_ROOT", ""),
@@ -256,13 +266,24 @@ fn every_value_arrives() {
     assert_eq!(env.sessions.max_recv_bytes, 2_000_000);
     assert_eq!(env.sessions.session_timeout, Duration::from_secs(60));
     assert_eq!(env.sessions.request_timeout, Duration::from_secs(61));
+    let sessions = &env.sessions;
+    // ElectrumX's way to end sessions without slowing them down before.
+    assert_eq!((sessions.cost_soft_limit, sessions.cost_hard_limit), (20, 21));
+    assert_eq!(sessions.bandwidth_unit_cost, 21);
+    assert_eq!(sessions.request_sleep, Duration::from_millis(22));
+    assert_eq!((sessions.group_ipv4_prefix, sessions.group_ipv6_prefix), (23, 24));
+    assert_eq!(sessions.drop_client.as_deref(), Some("^(?:a|b)"));
+    assert_eq!(
+        (sessions.max_history, sessions.max_batch, sessions.max_subscriptions),
+        (26, 27, 28)
+    );
     assert_eq!(env.poll_blocks, Duration::from_millis(50));
     assert_eq!(env.poll_mempool, Duration::from_millis(51));
     assert_eq!(env.log.filter, "warn");
     assert_eq!(env.log.format, LogFormat::Journal);
     assert!(env.anon_logs);
     let report = report(&env);
-    for name in ["DB_ENGINE", "EVENT_LOOP_POLICY", "COST_SOFT_LIMIT", "LOG_FORMAT", "HOST is"] {
+    for name in ["DB_ENGINE", "EVENT_LOOP_POLICY", "INITIAL_CONCURRENT", "LOG_FORMAT", "HOST is"] {
         assert_eq!(report.matches(name).count(), 1, "{name} in:\n{report}");
     }
     assert!(!report.contains("PEER_DISCOVERY"), "{report}");
@@ -281,6 +302,10 @@ fn what_is_wrong_is_said_with_its_place() {
         ("MAX_RECV", "10", "from 1024"),
         ("REQUEST_TIMEOUT", "0", "from 1"),
         ("SESSION_TIMEOUT", "1.5", "not a whole number"),
+        ("COST_HARD_LIMIT", "999", "999 is below COST_SOFT_LIMIT, which is 1000"),
+        ("BANDWIDTH_UNIT_COST", "0", "from 1"),
+        ("SESSION_GROUP_BY_SUBNET_IPV4", "33", "from 0 to 32"),
+        ("DROP_CLIENT", "(", "no regular expression"),
         ("REORG_LIMIT", "0", "from 1"),
         ("DAEMON_POLL_INTERVAL_BLOCKS", "0", "from 10"),
         ("SERVICES", "localhost:50001", "write PROTOCOL://HOST:PORT"),
@@ -395,7 +420,7 @@ fn dangers_are_warned_of() {
     warned(&Machine::new().set(&[url, ("SERVICES", "rpc://")]), "no service for wallets");
     warned(&Machine::new().set(&[url, ("SERVICES", "rpc://:1"), ("RPC_PORT", "2")]), "RPC_PORT=2");
     warned(&Machine::new().set(&[url, ("CACHE_MB", "6000")]), "more than 60 % of the memory");
-    warned(&Machine::new().set(&[url, ("DROP_CLIENT", "x")]), "DROP_CLIENT from the environment");
+    warned(&Machine::new().set(&[url, ("FORCE_PROXY", "1")]), "FORCE_PROXY from the environment");
     warned(&Machine::new().set(&[("DAEMON_URL", "192.0.2.1")]), "without user and password");
 }
 

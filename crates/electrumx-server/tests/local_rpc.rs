@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use electrumx_server::bind::bind;
 use electrumx_server::env::{Protocol, Service};
-use electrumx_server::local_rpc::{Info, MempoolInfo, Phase, Session, State, Totals, serve};
+use electrumx_server::local_rpc::{Group, Info, MempoolInfo, Phase, Session, State, Totals, serve};
 use electrumx_server::progress::SyncProgress;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -26,6 +26,10 @@ struct Fake {
 }
 
 impl State for Fake {
+    fn groups(&self) -> Vec<Group> {
+        vec![Group { name: "192.0.2.0/24".into(), cost: 12.34, retained: 7.0 }]
+    }
+
     fn info(&self) -> Info {
         Info {
             version: "ElectrumX-rs 0.1.0".into(),
@@ -63,6 +67,9 @@ impl State for Fake {
             peer: "127.0.0.1:4711".into(),
             client: "a client with a long name".into(),
             protocol: "1.4".into(),
+            cost: 123.45,
+            extra_cost: 6.0,
+            group: "192.0.2.0/24".into(),
             errors: 1,
             pending: 2,
             subscriptions: 5,
@@ -179,7 +186,7 @@ fn getinfo_has_electrumx_members_and_more() {
         "db bytes": 5678,
         "db height": 100,
         "db tip": "00ff",
-        "groups": 0,
+        "groups": 1,
         "mempool": { "txs": 3, "vbytes": 400 },
         "net": "signet",
         "peers": { "bad": 0, "good": 0, "never": 0, "stale": 0, "total": 0 },
@@ -226,8 +233,8 @@ fn sessions_are_electrumx_tuples() {
         "127.0.0.1:4711",
         "a client with a l",
         "1.4",
-        0.0,
-        0.0,
+        123.5,
+        6.0,
         2,
         0,
         5,
@@ -239,6 +246,13 @@ fn sessions_are_electrumx_tuples() {
     ]);
     assert_eq!(sessions[0], first);
     assert_eq!(sessions.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn groups_are_electrumx_tuples_of_their_sessions() {
+    let groups = Server::start().connect().call("groups");
+    let only = json!(["192.0.2.0/24", 1, 12.3, 7.0, 0, 0, 5, 10, 2_000_000, 0, 0]);
+    assert_eq!(groups, json!([only]));
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// Starts `exe` with these settings and no others: of this process's environment it gets only what every
     /// program needs. Without `SERVICES` among them it listens on free ports (tcp and rpc) on loopback;
-    /// `PEER_DISCOVERY=off` and `LOG_LEVEL=info` hold unless set.
+    /// `PEER_DISCOVERY=off`, `LOG_LEVEL=info` and no limits of costs hold unless set.
     ///
     /// # Errors
     /// When it cannot be started. That it ends at once is told by [`Self::wait_ready`].
@@ -62,7 +62,13 @@ impl ServerProcess {
             env.push(("SERVICES".into(), services.clone()));
             services
         };
-        for (key, value) in [("PEER_DISCOVERY", "off"), ("LOG_LEVEL", "info")] {
+        let usual = [
+            ("PEER_DISCOVERY", "off"),
+            ("LOG_LEVEL", "info"),
+            ("COST_SOFT_LIMIT", "0"),
+            ("COST_HARD_LIMIT", "0"),
+        ];
+        for (key, value) in usual {
             if !env.iter().any(|(have, _)| have == key) {
                 env.push((key.into(), value.into()));
             }

@@ -35,6 +35,7 @@ pub(crate) async fn call<N: Node>(
     let version = session.version();
     let offered = Method::named(name).filter(|method| method.info().is_offered(version));
     let Some(method) = offered else { return Err(RpcError::UnknownMethod(shorten(name))) };
+    session.charge(method);
     match method {
         Method::BlockHeader => blockchain::header(session, params, out).await,
         Method::BlockHeaders => blockchain::headers(session, params, out).await,
@@ -84,6 +85,7 @@ async fn read<N: Node>(
     if read_usual(session, out, render.clone()).await? {
         return Ok(());
     }
+    session.charge_long_read();
     let result = session.service.reader.run_long(move |reader| {
         let mut result = Vec::new();
         render(reader, Effort::Whole, &mut result)?;

@@ -134,6 +134,7 @@ pub(super) async fn history<N: Node>(
     if is_done.await? {
         return Ok(());
     }
+    session.charge_long_read();
     let list = session.service.reader.run_long(move |reader| reader.long_history(&hashx)).await?;
     naming.long_list(session, out, "history", list).await
 }
@@ -173,6 +174,7 @@ pub(super) async fn utxos<N: Node>(
     if is_done.await? {
         return Ok(());
     }
+    session.charge_long_read();
     let list = session.service.reader.run_long(move |reader| reader.long_unspent(&hashx)).await?;
     naming.long_list(session, out, "utxos", list).await
 }

@@ -7,7 +7,7 @@ use crate::config::ServiceConfig;
 use crate::error::RpcError;
 use crate::json;
 use crate::node::{Node, NodeVersion};
-use crate::params::{Arg, Params};
+use crate::params::{Arg, Params, shorten};
 use crate::session::Session;
 use crate::version::ProtocolVersion;
 
@@ -170,6 +170,13 @@ pub(super) fn version<N: Node>(
                 return Err(RpcError::BadRequest(text));
             };
             let name = client_name.and_then(Arg::text).unwrap_or_default();
+            if config.drop_client.as_ref().is_some_and(|unwanted| unwanted.is_match(&name)) {
+                session.ending = Some(CloseReason::Unwanted);
+                return Err(RpcError::BadRequest(format!(
+                    "unsupported client: {}",
+                    shorten(&name)
+                )));
+            }
             let printable = name.chars().filter(|c| !c.is_control());
             let mut identity = session.member.stats.identity.lock();
             identity.client = printable.take(CLIENT_NAME_CHARS).collect();

@@ -78,7 +78,7 @@ impl Server {
 pub(crate) struct Client {
     pub(crate) stream: BufReader<DuplexStream>,
     pub(crate) session: JoinHandle<CloseReason>,
-    next_id: u64,
+    pub(crate) next_id: u64,
 }
 
 impl Client {

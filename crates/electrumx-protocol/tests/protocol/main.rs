@@ -5,6 +5,7 @@
 
 mod chain;
 mod client;
+mod costs;
 mod envelope;
 mod header_tree;
 mod long;

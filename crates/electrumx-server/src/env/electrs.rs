@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::variable::Variable;
 use super::variables::{
-    BITCOIN_DATADIR, COOKIE_FILE, DAEMON_POLL_INTERVAL_BLOCKS, DAEMON_POLL_INTERVAL_MEMPOOL,
-    DAEMON_URL, DB_DIRECTORY, LOG_LEVEL, NET, PEER_DISCOVERY, SERVICES,
+    BITCOIN_DATADIR, COOKIE_FILE, COST_HARD_LIMIT, COST_SOFT_LIMIT, DAEMON_POLL_INTERVAL_BLOCKS,
+    DAEMON_POLL_INTERVAL_MEMPOOL, DAEMON_URL, DB_DIRECTORY, LOG_LEVEL, NET, PEER_DISCOVERY,
+    SERVICES,
 };
 
 /// Flags by which electrs' command line is known. `--cookie-file`, of the same meaning in both, is not among them.
@@ -104,7 +105,7 @@ impl Told {
         let db_directory = self.db_dir.map(|dir| Path::new(&dir).join(below).display().to_string());
         // There is no place for LocalRPC: several servers run at once.
         let addr = self.electrum_rpc_addr.unwrap_or_else(|| "127.0.0.1".to_owned());
-        let flags: [(&Variable, Option<String>); 10] = [
+        let flags: [(&Variable, Option<String>); 12] = [
             (&NET, net),
             (&DB_DIRECTORY, db_directory),
             (&DAEMON_URL, daemon_url),
@@ -115,6 +116,9 @@ impl Told {
             (&DAEMON_POLL_INTERVAL_BLOCKS, Some(POLL_MILLIS.to_owned())),
             (&DAEMON_POLL_INTERVAL_MEMPOOL, Some(POLL_MILLIS.to_owned())),
             (&PEER_DISCOVERY, Some("off".to_owned())),
+            // electrs has no such limits, and suites ask for a lot.
+            (&COST_SOFT_LIMIT, Some("0".to_owned())),
+            (&COST_HARD_LIMIT, Some("0".to_owned())),
         ];
         let given = flags.into_iter().filter_map(|(variable, value)| Some((variable, value?)));
         given.map(|(variable, value)| format!("--{}={value}", variable.flag())).collect()
@@ -137,7 +141,7 @@ mod tests {
                     0.0.0.0:4 --http-addr 0.0.0.0:5";
         let expected = "server --net=regtest --db-directory=/tmp/x/electrumx-regtest --daemon-url=127.0.0.1:1 \
                         --cookie-file=/n/.cookie --services=tcp://0.0.0.0:3 --daemon-poll-interval-blocks=4000 \
-                        --daemon-poll-interval-mempool=4000 --peer-discovery=off";
+                        --daemon-poll-interval-mempool=4000 --peer-discovery=off --cost-soft-limit=0 --cost-hard-limit=0";
         assert_eq!(own(line), expected);
     }
 
@@ -147,7 +151,7 @@ mod tests {
                     --unknown value --timestamp --log-filters INFO --daemon-dir /n --wait-duration-secs 1";
         let expected = "server --net=mainnet --daemon-url=http://me:a%2Cb%25c@[::1]:1/ --bitcoin-dir=/n \
                         --services=tcp://127.0.0.1 --log-level=info --daemon-poll-interval-blocks=4000 \
-                        --daemon-poll-interval-mempool=4000 --peer-discovery=off";
+                        --daemon-poll-interval-mempool=4000 --peer-discovery=off --cost-soft-limit=0 --cost-hard-limit=0";
         assert_eq!(own(line), expected);
     }
 

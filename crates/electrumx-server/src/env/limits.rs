@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use super::settings::Settings;
-use super::variables::{MAX_RECV, MAX_SEND, MAX_SESSIONS, REQUEST_TIMEOUT, SESSION_TIMEOUT};
+use super::variables::{
+    BANDWIDTH_UNIT_COST, BATCH_LIMIT, COST_HARD_LIMIT, COST_SOFT_LIMIT, DROP_CLIENT, HISTORY_LIMIT,
+    MAX_RECV, MAX_SEND, MAX_SESSIONS, REQUEST_SLEEP, REQUEST_TIMEOUT, SESSION_GROUP_BY_SUBNET_IPV4,
+    SESSION_GROUP_BY_SUBNET_IPV6, SESSION_TIMEOUT, SUBSCRIPTION_LIMIT,
+};
 
 /// Limits of sessions, with ElectrumX's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,26 @@ pub struct SessionLimits {
     /// `MAX_RECV`: bytes of a request. Default 1,000,000: the largest standard transaction has 400,000 bytes, 800,000
     /// digits.
     pub max_recv_bytes: usize,
+    /// `HISTORY_LIMIT`: entries of a history. Default: what fits into `MAX_SEND` with 99 bytes each, as in ElectrumX.
+    pub max_history: usize,
+    /// `BATCH_LIMIT`: requests of a batch. Default 10,000.
+    pub max_batch: usize,
+    /// `SUBSCRIPTION_LIMIT`: scripts and outpoints of a session. Default 100,000.
+    pub max_subscriptions: usize,
+    /// `COST_SOFT_LIMIT`: costs from which on requests have to wait. Default 1,000.
+    pub cost_soft_limit: u32,
+    /// `COST_HARD_LIMIT`: costs at which a session ends; 0 for no limits. Default 10,000.
+    pub cost_hard_limit: u32,
+    /// `BANDWIDTH_UNIT_COST`: bytes that cost 1. Default 5,000.
+    pub bandwidth_unit_cost: u32,
+    /// `REQUEST_SLEEP`: wait before each request near the hard limit. Default 2.5 s.
+    pub request_sleep: Duration,
+    /// `SESSION_GROUP_BY_SUBNET_IPV4`: bits in common of addresses that share costs. Default 24.
+    pub group_ipv4_prefix: u8,
+    /// `SESSION_GROUP_BY_SUBNET_IPV6`: the same for IPv6. Default 48.
+    pub group_ipv6_prefix: u8,
+    /// `DROP_CLIENT`: what the names of clients that are refused begin with, a regular expression.
+    pub drop_client: Option<String>,
     /// `SESSION_TIMEOUT`: time without a request after which a session ends. Default 600 s.
     pub session_timeout: Duration,
     /// `REQUEST_TIMEOUT`: time for one request. Default 30 s.
@@ -49,12 +73,54 @@ impl SessionLimits {
         let secs = 1..=1_000_000;
         let session_timeout = settings.number(&SESSION_TIMEOUT, 600, secs.clone());
         let request_timeout = settings.number(&REQUEST_TIMEOUT, 30, secs);
+        let max_send_bytes = settings.number(&MAX_SEND, 8_100_000, bytes).max(MIN_MAX_SEND);
+        let soft = settings.number(&COST_SOFT_LIMIT, 1_000, 0..=1_000_000_000);
+        let hard = settings.number(&COST_HARD_LIMIT, 10_000, 0..=1_000_000_000);
+        if hard < soft {
+            settings.problem(
+                &COST_HARD_LIMIT,
+                format!("{hard} is below COST_SOFT_LIMIT, which is {soft}"),
+            );
+        }
+        // ElectrumX's way to end sessions without slowing them down before.
+        let hard = if hard == soft && hard > 0 { hard + 1 } else { hard };
+        let count = 1..=1_000_000_000;
         Self {
+            max_history: settings.number(
+                &HISTORY_LIMIT,
+                (max_send_bytes - 100) / 99,
+                count.clone(),
+            ),
+            max_batch: settings.number(&BATCH_LIMIT, 10_000, count.clone()),
+            max_subscriptions: settings.number(&SUBSCRIPTION_LIMIT, 100_000, count),
+            cost_soft_limit: soft,
+            cost_hard_limit: hard,
+            bandwidth_unit_cost: settings.number(&BANDWIDTH_UNIT_COST, 5_000, 1..=1_000_000_000),
+            request_sleep: Duration::from_millis(settings.number(
+                &REQUEST_SLEEP,
+                2_500,
+                0..=60_000,
+            )),
+            group_ipv4_prefix: settings.number(&SESSION_GROUP_BY_SUBNET_IPV4, 24, 0..=32),
+            group_ipv6_prefix: settings.number(&SESSION_GROUP_BY_SUBNET_IPV6, 48, 0..=128),
+            drop_client: drop_client(settings),
             max_sessions: settings.number(&MAX_SESSIONS, 1000, 0..=1_000_000),
-            max_send_bytes: settings.number(&MAX_SEND, 8_100_000, bytes).max(MIN_MAX_SEND),
+            max_send_bytes,
             max_recv_bytes: settings.number(&MAX_RECV, 1_000_000, 1024..=100_000_000),
             session_timeout: Duration::from_secs(session_timeout),
             request_timeout: Duration::from_secs(request_timeout),
+        }
+    }
+}
+
+/// Reads a regular expression; ElectrumX matches it from a name's beginning.
+fn drop_client(settings: &mut Settings) -> Option<String> {
+    let pattern = format!("^(?:{})", settings.text(&DROP_CLIENT)?);
+    match electrumx_protocol::Regex::new(&pattern) {
+        Ok(_) => Some(pattern),
+        Err(error) => {
+            settings.problem(&DROP_CLIENT, format!("it is no regular expression: {error}"));
+            None
         }
     }
 }

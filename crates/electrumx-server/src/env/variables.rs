@@ -5,7 +5,6 @@
 use super::variable::{Group, Variable};
 
 const PEERS: &str = "peer discovery";
-const COSTS: &str = "the cost accounting of sessions";
 
 pub(crate) const COIN: Variable =
     Variable::new("COIN", Group::Chain, "NAME", "Bitcoin", "The coin, in any case.");
@@ -194,7 +193,7 @@ pub(crate) const MAX_SEND: Variable = Variable::new(
     Group::Sessions,
     "BYTES",
     "8100000",
-    "Longest answer; it also limits the length of histories. At least 350000.",
+    "Longest answer, a batch counted as one. At least 350000.",
 );
 pub(crate) const MAX_RECV: Variable = Variable::new(
     "MAX_RECV",
@@ -202,6 +201,22 @@ pub(crate) const MAX_RECV: Variable = Variable::new(
     "BYTES",
     "1000000",
     "Longest request. Below 800100 some valid transactions cannot be broadcast.",
+);
+pub(crate) const HISTORY_LIMIT: Variable = Variable::new(
+    "HISTORY_LIMIT",
+    Group::Sessions,
+    "ENTRIES",
+    "what fits into MAX_SEND: a 99th",
+    "Longest history, and most outputs of a script, that are served; beyond it there is an error. Longer answers are sent in pieces and cost little memory.",
+);
+pub(crate) const BATCH_LIMIT: Variable =
+    Variable::new("BATCH_LIMIT", Group::Sessions, "REQUESTS", "10000", "Most requests of a batch.");
+pub(crate) const SUBSCRIPTION_LIMIT: Variable = Variable::new(
+    "SUBSCRIPTION_LIMIT",
+    Group::Sessions,
+    "N",
+    "100000",
+    "Most scripts and outpoints that a session subscribes to.",
 );
 pub(crate) const SESSION_TIMEOUT: Variable = Variable::new(
     "SESSION_TIMEOUT",
@@ -224,15 +239,14 @@ pub(crate) const INITIAL_CONCURRENT: Variable = Variable::new(
     "10",
     "Requests of one session worked on at once.",
 )
-.later(COSTS);
+.ignored("a session's requests are answered one after another");
 pub(crate) const DROP_CLIENT: Variable = Variable::new(
     "DROP_CLIENT",
     Group::Sessions,
     "REGEX",
     "",
     "Clients whose name matches from its beginning are refused.",
-)
-.later("the refusal of clients by name");
+);
 pub(crate) const ANON_LOGS: Variable = Variable::new(
     "ANON_LOGS",
     Group::Sessions,
@@ -250,39 +264,38 @@ pub(crate) const LOG_SESSIONS: Variable = Variable::new(
 )
 .ignored("electrumx-rpc sessions shows them at any time");
 
-pub(crate) const COST_SOFT_LIMIT: Variable =
-    Variable::new("COST_SOFT_LIMIT", Group::Costs, "COST", "1000", "Where slowing down begins.")
-        .later(COSTS);
+pub(crate) const COST_SOFT_LIMIT: Variable = Variable::new(
+    "COST_SOFT_LIMIT",
+    Group::Costs,
+    "COST",
+    "1000",
+    "Where slowing down begins. 0 for both limits: costs are not limited.",
+);
 pub(crate) const COST_HARD_LIMIT: Variable = Variable::new(
     "COST_HARD_LIMIT",
     Group::Costs,
     "COST",
     "10000",
     "Where a session is disconnected.",
-)
-.later(COSTS);
+);
 pub(crate) const BANDWIDTH_UNIT_COST: Variable =
-    Variable::new("BANDWIDTH_UNIT_COST", Group::Costs, "BYTES", "5000", "Bytes that cost 1.")
-        .later(COSTS);
+    Variable::new("BANDWIDTH_UNIT_COST", Group::Costs, "BYTES", "5000", "Bytes that cost 1.");
 pub(crate) const REQUEST_SLEEP: Variable = Variable::new(
     "REQUEST_SLEEP",
     Group::Costs,
     "MILLISECONDS",
     "2500",
     "Longest delay of a request of a session that is slowed down.",
-)
-.later(COSTS);
+);
 pub(crate) const SESSION_GROUP_BY_SUBNET_IPV4: Variable = Variable::new(
     "SESSION_GROUP_BY_SUBNET_IPV4",
     Group::Costs,
     "BITS",
     "24",
     "Sessions from one IPv4 network of this prefix length share their costs.",
-)
-.later(COSTS);
+);
 pub(crate) const SESSION_GROUP_BY_SUBNET_IPV6: Variable =
-    Variable::new("SESSION_GROUP_BY_SUBNET_IPV6", Group::Costs, "BITS", "48", "The same for IPv6.")
-        .later(COSTS);
+    Variable::new("SESSION_GROUP_BY_SUBNET_IPV6", Group::Costs, "BITS", "48", "The same for IPv6.");
 
 pub(crate) const PEER_DISCOVERY: Variable = Variable::new(
     "PEER_DISCOVERY",
@@ -397,6 +410,9 @@ pub(crate) const ALL: &[Variable] = &[
     MAX_SESSIONS,
     MAX_SEND,
     MAX_RECV,
+    HISTORY_LIMIT,
+    BATCH_LIMIT,
+    SUBSCRIPTION_LIMIT,
     SESSION_TIMEOUT,
     REQUEST_TIMEOUT,
     INITIAL_CONCURRENT,

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::{Info, Session};
+use super::state::{Group, Info, Session};
 use super::text;
 use crate::progress::SyncProgress;
 
 /// Renders the answer to `getinfo`.
-pub(crate) fn getinfo(info: Info, sessions: &[Session]) -> Value {
+pub(crate) fn getinfo(info: Info, sessions: &[Session], groups: usize) -> Value {
     let sum = |count: fn(&Session) -> u64| sessions.iter().map(count).sum::<u64>();
     let subscribed = sessions.iter().filter(|session| session.subscriptions > 0).count();
     let caches: Map<_, _> = info.caches.into_iter().map(|(k, v)| (k, Value::from(v))).collect();
@@ -19,7 +19,7 @@ pub(crate) fn getinfo(info: Info, sessions: &[Session]) -> Value {
         "db bytes": info.db_bytes,
         "db height": info.db_height,
         "db tip": info.db_tip,
-        "groups": 0,
+        "groups": groups,
         "mempool": info.mempool.map(|mempool| json!({
             "txs": mempool.txs,
             "vbytes": mempool.vbytes,
@@ -67,7 +67,30 @@ fn tenths(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
-/// Renders the answer to `sessions`: ElectrumX's tuples. Costs are not accounted yet and shown as 0.
+/// Renders the answer to `groups`: ElectrumX's tuples.
+pub(crate) fn groups(groups: &[Group], sessions: &[Session]) -> Value {
+    let rows = groups.iter().map(|group| {
+        let members: Vec<_> =
+            sessions.iter().filter(|session| session.group == group.name).collect();
+        let sum = |count: fn(&Session) -> u64| members.iter().map(|s| count(s)).sum::<u64>();
+        json!([
+            group.name,
+            members.len(),
+            tenths(group.cost),
+            tenths(group.retained),
+            sum(|s| s.requests),
+            sum(|s| s.txs_sent),
+            sum(|s| s.subscriptions),
+            sum(|s| s.recv_count),
+            sum(|s| s.recv_bytes),
+            sum(|s| s.sent_count),
+            sum(|s| s.sent_bytes),
+        ])
+    });
+    rows.collect()
+}
+
+/// Renders the answer to `sessions`: ElectrumX's tuples.
 pub(crate) fn sessions(sessions: &[Session]) -> Value {
     // What ElectrumX's table has room for.
     let client = |name: &str| name.chars().take(17).collect::<String>();
@@ -78,8 +101,8 @@ pub(crate) fn sessions(sessions: &[Session]) -> Value {
             s.peer,
             client(&s.client),
             s.protocol,
-            0.0,
-            0.0,
+            tenths(s.cost),
+            tenths(s.extra_cost),
             s.pending,
             s.txs_sent,
             s.subscriptions,

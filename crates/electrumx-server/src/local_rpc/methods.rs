@@ -7,18 +7,22 @@ use super::json_rpc::RpcError;
 use super::state::State;
 
 /// What `unknown method` lists.
-const KNOWN: [&str; 5] = ["compact", "disconnect", "getinfo", "sessions", "stop"];
+const KNOWN: [&str; 6] = ["compact", "disconnect", "getinfo", "groups", "sessions", "stop"];
 
 /// Carries out a method.
 pub(crate) fn call(state: &dyn State, method: &str, params: &Value) -> Result<Value, RpcError> {
     match method {
         "getinfo" => {
             no_params(params)?;
-            Ok(info::getinfo(state.info(), &state.sessions()))
+            Ok(info::getinfo(state.info(), &state.sessions(), state.groups().len()))
         }
         "sessions" => {
             no_params(params)?;
             Ok(info::sessions(&state.sessions()))
+        }
+        "groups" => {
+            no_params(params)?;
+            Ok(info::groups(&state.groups(), &state.sessions()))
         }
         "compact" => {
             no_params(params)?;

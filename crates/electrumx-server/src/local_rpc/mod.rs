@@ -11,5 +11,5 @@ mod state;
 mod text;
 
 pub use server::serve;
-pub use state::{Info, MempoolInfo, Phase, Session, State, Totals};
+pub use state::{Group, Info, MempoolInfo, Phase, Session, State, Totals};
 pub(crate) use text::{cache_line, duration, thousands};

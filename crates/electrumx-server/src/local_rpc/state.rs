@@ -15,6 +15,9 @@ pub trait State: Send + Sync + 'static {
     /// Returns the wallets' sessions, oldest first.
     fn sessions(&self) -> Vec<Session>;
 
+    /// Returns the groups of sessions that share their costs.
+    fn groups(&self) -> Vec<Group>;
+
     /// Ends a session; `false` when there is none of this number.
     fn disconnect(&self, id: u64) -> bool;
 
@@ -95,7 +98,7 @@ pub struct Totals {
 }
 
 /// A wallet's session: a row of `sessions`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Session {
     /// Number, counted from 1.
     pub id: u64,
@@ -107,6 +110,12 @@ pub struct Session {
     pub client: String,
     /// Version of the Electrum protocol; empty before it is agreed.
     pub protocol: String,
+    /// What it has spent.
+    pub cost: f64,
+    /// What the others of its group have spent.
+    pub extra_cost: f64,
+    /// Name of that group; empty without one.
+    pub group: String,
     /// Requests answered.
     pub requests: u64,
     /// Requests answered with an error.
@@ -127,6 +136,17 @@ pub struct Session {
     pub sent_bytes: u64,
     /// Time since it began.
     pub age: Duration,
+}
+
+/// The sessions of a subnet: a row of `groups`, together with those sessions.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Group {
+    /// The subnet.
+    pub name: String,
+    /// What they have spent, and those that have ended.
+    pub cost: f64,
+    /// The latter's part.
+    pub retained: f64,
 }
 
 impl fmt::Display for Phase {
