@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::config::CostLimits;
 use crate::error::RpcError;
-use crate::methods::Method;
+use crate::methods::{Extension, Method};
 use crate::stats::{GroupInfo, Stats};
 
 /// What a session costs to begin with.
@@ -52,6 +52,19 @@ impl Method {
             | Self::TestMempoolAccept => 1.0,
             // It has other servers asked.
             Self::AddPeer => 100.0,
+            _ => 0.25,
+        }
+    }
+}
+
+impl Extension {
+    /// What a request costs, beside its bytes.
+    pub(crate) const fn cost(self) -> f64 {
+        match self {
+            Self::AddressGetBalance
+            | Self::AddressListUnspent
+            | Self::HeaderGet
+            | Self::UtxoGetInfo => 1.0,
             _ => 0.25,
         }
     }

@@ -35,7 +35,7 @@ mod version;
 
 pub use close::CloseReason;
 pub use config::{CacheSizes, CostLimits, HostPorts, Limits, ServiceConfig};
-pub use methods::{METHODS, MethodInfo, Offered, Param, ParamKind};
+pub use methods::{EXTENSIONS, METHODS, MethodInfo, Offered, Param, ParamKind};
 pub use node::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion};
 pub use peer::{PeerInfo, Transport};
 pub use regex::Regex;

@@ -85,14 +85,14 @@ impl MethodInfo {
 }
 
 macro_rules! methods {
-    ($(
+    ($(#[$about:meta])* $enum:ident, $(#[$list_about:meta])* $list:ident: $(
         $id:ident = $name:literal ($($param:ident: $kind:ident $(= $default:literal)?),*) $offered:ident $source:literal;
     )*) => {
-        /// A method that there is.
+        $(#[$about])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub(crate) enum Method { $($id),* }
+        pub(crate) enum $enum { $($id),* }
 
-        impl Method {
+        impl $enum {
             /// Finds the method that is called so.
             pub(crate) fn named(name: &str) -> Option<Self> {
                 match name {
@@ -102,8 +102,8 @@ macro_rules! methods {
             }
         }
 
-        /// Every method that is served, in any version.
-        pub const METHODS: &[MethodInfo] = &[$(MethodInfo {
+        $(#[$list_about])*
+        pub const $list: &[MethodInfo] = &[$(MethodInfo {
             name: $name,
             params: &[$(Param {
                 name: stringify!($param),
@@ -117,6 +117,10 @@ macro_rules! methods {
 }
 
 methods! {
+    /// A method of the protocol.
+    Method,
+    /// Every method of the protocol that is served, in any version.
+    METHODS:
     BlockHeader = "blockchain.block.header"(height: Integer, cp_height: Integer = "0")
         Always "index";
     BlockHeaders = "blockchain.block.headers"(start_height: Integer, count: Integer, cp_height: Integer = "0")
@@ -191,6 +195,43 @@ methods! {
         Always "settings; further arguments are ignored";
 }
 
+methods! {
+    /// A method beyond the protocol.
+    Extension,
+    /// Methods beyond the protocol, which other servers and some wallets know; `server.features` lists them.
+    EXTENSIONS:
+    AddressGetBalance = "blockchain.address.get_balance"(address: Name)
+        Always "as for the script's hash";
+    AddressGetHistory = "blockchain.address.get_history"(address: Name)
+        Always "as for the script's hash";
+    AddressGetMempool = "blockchain.address.get_mempool"(address: Name)
+        Always "as for the script's hash";
+    AddressGetScriptHash = "blockchain.address.get_scripthash"(address: Name)
+        Always "the script's hash";
+    AddressListUnspent = "blockchain.address.listunspent"(address: Name)
+        Always "as for the script's hash";
+    AddressSubscribe = "blockchain.address.subscribe"(address: Name)
+        Always "as for the script's hash; notifications name the address";
+    AddressUnsubscribe = "blockchain.address.unsubscribe"(address: Name)
+        Always "as for the script's hash";
+    HeaderGet = "blockchain.header.get"(block: Name)
+        Always "`{height, hex}` of the block of a height or hash; the node knows heights of hashes";
+    HeadersGetTip = "blockchain.headers.get_tip"()
+        Always "as `headers.subscribe`, without subscribing";
+    HeadersUnsubscribe = "blockchain.headers.unsubscribe"()
+        Always "whether there was a subscription";
+    ScriptHashGetFirstUse = "blockchain.scripthash.get_first_use"(scripthash: ScriptHash)
+        Always "`{block_hash, height, tx_hash}` of the first confirmed transaction, or `null`";
+    ScriptHashGetStatus = "blockchain.scripthash.get_status"(scripthash: ScriptHash)
+        Always "as `scripthash.subscribe`, without subscribing";
+    TransactionGetConfirmedBlockHash = "blockchain.transaction.get_confirmed_blockhash"(tx_hash: Txid)
+        Always "`{block_hash, block_height}`, or `null` if it is not confirmed";
+    TransactionGetHeight = "blockchain.transaction.get_height"(tx_hash: Txid)
+        Always "0 or −1 in the mempool, as in histories; `null` if unknown";
+    UtxoGetInfo = "blockchain.utxo.get_info"(tx_hash: Txid, out_n: Integer)
+        Always "`{confirmed_height, scripthash, value}` of an unspent output, no height in the mempool; else `null`";
+}
+
 impl Method {
     /// Returns what the table has of it.
     pub(crate) const fn info(self) -> &'static MethodInfo {
@@ -206,6 +247,11 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_every_entry_is_found_by_its_name() {
         assert!(METHODS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(EXTENSIONS.is_sorted_by(|a, b| a.name < b.name));
+        for info in EXTENSIONS {
+            assert!(Extension::named(info.name).is_some());
+            assert_eq!(Method::named(info.name), None);
+        }
         for info in METHODS {
             let found = Method::named(info.name).map(Method::info);
             assert_eq!(found, Some(info));

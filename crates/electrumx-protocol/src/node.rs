@@ -105,6 +105,17 @@ pub trait Node: Send + Sync + 'static {
         block: Option<BlockHash>,
     ) -> impl Future<Output = Result<Box<RawValue>, NodeError>> + Send;
 
+    /// Returns the height of a block of the best chain; `None` when it is not in it: `getblockheader`.
+    ///
+    /// # Errors
+    /// When the node cannot be asked.
+    fn block_height(
+        &self,
+        _hash: &BlockHash,
+    ) -> impl Future<Output = Result<Option<u32>, NodeError>> + Send {
+        std::future::ready(Err(NodeError::Offline))
+    }
+
     /// Tells whether requests have to wait until [`settled`](Self::settled): somebody asked for a look at the
     /// node, and what it brings is not told yet. Asked before each request, so it must be cheap.
     fn is_settling(&self) -> bool {

@@ -263,6 +263,30 @@ impl Reader {
         Ok(utxos)
     }
 
+    /// Returns the height of an unspent output of a script, 0 in the mempool; `None` for one that is spent or is none.
+    pub(crate) fn unspent(
+        &self,
+        effort: Effort,
+        hashx: &HashX,
+        outpoint: &OutPoint,
+    ) -> Result<Option<Height>, RpcError> {
+        let snapshot = self.snapshot(effort, |mempool, _| {
+            let is_there = mempool.tx(&outpoint.txid).is_some();
+            Ok(mempool.spender(outpoint).is_none().then_some(is_there))
+        })?;
+        let view = &*snapshot.view;
+        // What the mempool spends is spent.
+        let Some(is_in_mempool) = snapshot.unconfirmed else { return Ok(None) };
+        let Some(tx_num) = view.tx_num(&outpoint.txid)? else {
+            return Ok(is_in_mempool.then_some(0));
+        };
+        let output = OutputNum { tx_num, vout: outpoint.vout };
+        Ok(match view.output_state(hashx, output)? {
+            Some(OutputState::Unspent(_)) => view.height_of(tx_num),
+            _ => None,
+        })
+    }
+
     /// Returns a script's balance.
     pub(crate) fn balance(&self, effort: Effort, hashx: &HashX) -> Result<Balance, RpcError> {
         let snapshot =

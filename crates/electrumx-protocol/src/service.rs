@@ -5,7 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use electrumx_core::bitcoin::OutPoint;
+use electrumx_core::bitcoin::blockdata::constants::ChainHash;
+use electrumx_core::bitcoin::{Address, Network, OutPoint, ScriptBuf};
 use electrumx_core::mempool::Mempool;
 use electrumx_core::{BlockId, BlockTouches, ChainView, Changes, HashX, Index, StoreError};
 use parking_lot::RwLock;
@@ -206,6 +207,14 @@ impl<N: Node> Service<N> {
         let costs = &self.config.costs;
         let address = session.peer.addr.filter(|_| costs.are_set())?;
         costs::group_name(address.ip(), costs)
+    }
+
+    /// Returns the script that an address of this chain's network stands for; `None` for other texts, and on chains of other coins.
+    pub(crate) fn script_of(&self, address: &str) -> Option<ScriptBuf> {
+        let chain = ChainHash::from_genesis_block_hash(self.config.genesis_hash);
+        let network = Network::try_from(chain).ok()?;
+        let address = address.parse::<Address<_>>().ok()?.require_network(network).ok()?;
+        Some(address.script_pubkey())
     }
 
     /// Returns what all sessions did so far.

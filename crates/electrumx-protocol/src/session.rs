@@ -36,7 +36,6 @@ use crate::handlers;
 use crate::hub::{Member, Posted, PostedStatus, Posts, TipHeader};
 use crate::json;
 use crate::jsonrpc::{self, Misfit, NULL_ID, Request};
-use crate::methods::Method;
 use crate::node::Node;
 use crate::outpoint::{OutputFacts, OutputStatus};
 use crate::reader::Stamp;
@@ -171,8 +170,8 @@ impl<N: Node> Session<N> {
     }
 
     /// Adds the cost of a request.
-    pub(crate) fn charge(&mut self, method: Method) {
-        self.account.charge(method.cost());
+    pub(crate) fn charge(&mut self, cost: f64) {
+        self.account.charge(cost);
     }
 
     /// Adds the cost of reading a long history.

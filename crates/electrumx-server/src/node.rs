@@ -173,6 +173,20 @@ impl Node for ServerNode {
         boxed(self.daemon.raw_transaction_verbose(txid, block.as_ref())).await.map_err(node_error)
     }
 
+    async fn block_height(&self, hash: &BlockHash) -> Result<Option<u32>, NodeError> {
+        #[derive(serde::Deserialize)]
+        struct Header {
+            height: u32,
+            /// −1 for a block that is not in the best chain.
+            confirmations: i64,
+        }
+        match boxed(self.daemon.call::<Header>("getblockheader", [hash.to_string()])).await {
+            Ok(header) => Ok((header.confirmations >= 0).then_some(header.height)),
+            Err(DaemonError::Rpc { code: -5, .. }) => Ok(None),
+            Err(error) => Err(node_error(error)),
+        }
+    }
+
     fn is_settling(&self) -> bool {
         self.follower.hold.is_on()
     }

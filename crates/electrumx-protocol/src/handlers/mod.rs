@@ -6,6 +6,7 @@
 //! answer.
 
 mod blockchain;
+mod extensions;
 mod mempool;
 mod outpoint;
 mod scripthash;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 
 use crate::error::RpcError;
 use crate::long::{Cursor, LongList};
-use crate::methods::Method;
+use crate::methods::{Extension, Method};
 use crate::node::Node;
 use crate::params::{Params, shorten};
 use crate::reader::{Effort, Reader};
@@ -34,8 +35,14 @@ pub(crate) async fn call<N: Node>(
 ) -> Result<(), RpcError> {
     let version = session.version();
     let offered = Method::named(name).filter(|method| method.info().is_offered(version));
-    let Some(method) = offered else { return Err(RpcError::UnknownMethod(shorten(name))) };
-    session.charge(method);
+    let Some(method) = offered else {
+        let Some(extension) = Extension::named(name) else {
+            return Err(RpcError::UnknownMethod(shorten(name)));
+        };
+        session.charge(extension.cost());
+        return extensions::call(session, extension, params, out).await;
+    };
+    session.charge(method.cost());
     match method {
         Method::BlockHeader => blockchain::header(session, params, out).await,
         Method::BlockHeaders => blockchain::headers(session, params, out).await,

@@ -1,7 +1,7 @@
 //! `blockchain.scripthash.*` and, from 1.7 on, `blockchain.scriptpubkey.*`.
 
 use electrumx_core::bitcoin::OutPoint;
-use electrumx_core::history::ConfirmedTx;
+use electrumx_core::history::{ConfirmedTx, StatusHash};
 use electrumx_core::mempool::UnconfirmedTx;
 use electrumx_core::{HashX, ScriptHash};
 
@@ -11,6 +11,7 @@ use crate::json;
 use crate::long::{LongList, write_tx, write_unconfirmed, write_utxo};
 use crate::node::Node;
 use crate::params::Params;
+use crate::reader::Stamp;
 use crate::script::{ScriptMempool, Utxo};
 use crate::session::{Session, Subscription};
 
@@ -20,11 +21,17 @@ use crate::session::{Session, Subscription};
 pub(super) enum Naming {
     Hash,
     Script,
+    /// Beyond the protocol: an address of the chain's network.
+    Address,
 }
 
 impl Naming {
     /// Reads the one argument. Returns how notifications name the script as well.
-    fn read(self, params: Params<'_>) -> Result<(ScriptHash, Box<str>), RpcError> {
+    pub(super) fn read<N: Node>(
+        self,
+        session: &Session<N>,
+        params: Params<'_>,
+    ) -> Result<(ScriptHash, Box<str>), RpcError> {
         match self {
             Self::Hash => {
                 let ([scripthash], []) = params.read(["scripthash"], [])?;
@@ -36,11 +43,22 @@ impl Naming {
                 let scripthash = ScriptHash::of_script(&script.bytes()?);
                 Ok((scripthash, scripthash.to_string().into()))
             }
+            Self::Address => {
+                let ([address], []) = params.read(["address"], [])?;
+                let text = address.text();
+                let script = text.as_deref().and_then(|text| session.service.script_of(text));
+                let script = script.ok_or_else(|| address.wrong("is not a valid address"))?;
+                Ok((ScriptHash::of_script(script.as_bytes()), text.unwrap_or_default().into()))
+            }
         }
     }
 
-    fn hashx<N: Node>(self, session: &Session<N>, params: Params<'_>) -> Result<HashX, RpcError> {
-        let (scripthash, _) = self.read(params)?;
+    pub(super) fn hashx<N: Node>(
+        self,
+        session: &Session<N>,
+        params: Params<'_>,
+    ) -> Result<HashX, RpcError> {
+        let (scripthash, _) = self.read(session, params)?;
         Ok(session.service.reader.key().hashx(&scripthash))
     }
 
@@ -48,6 +66,7 @@ impl Naming {
         match self {
             Self::Hash => "blockchain.scripthash.subscribe",
             Self::Script => "blockchain.scriptpubkey.subscribe",
+            Self::Address => "blockchain.address.subscribe",
         }
     }
 
@@ -59,7 +78,7 @@ impl Naming {
         items: impl IntoIterator<Item = T>,
         element: impl FnMut(&mut Vec<u8>, T),
     ) {
-        if self == Self::Hash {
+        if self != Self::Script {
             return json::array(out, items, element);
         }
         out.push(b'{');
@@ -187,24 +206,14 @@ pub(super) async fn subscribe<N: Node>(
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let (scripthash, spelled) = naming.read(params)?;
+    let (scripthash, spelled) = naming.read(session, params)?;
     let hashx = session.service.reader.key().hashx(&scripthash);
     let is_new = !session.scripts.contains_key(&hashx);
     if is_new {
         session.check_subscriptions()?;
     }
     session.service.hub.subscribe(hashx, &session.member);
-    let status = session
-        .service
-        .reader
-        .read(move |reader, effort| {
-            let snapshot = reader
-                .snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
-            let status =
-                reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed.txs)?;
-            Ok((snapshot.stamp, status))
-        })
-        .await;
+    let status = read_status(session, hashx).await;
     let (stamp, status) = match status {
         Ok(status) => status,
         Err(error) => {
@@ -217,6 +226,31 @@ pub(super) async fn subscribe<N: Node>(
     let method = naming.subscribe_method();
     session.scripts.insert(hashx, Subscription { method, spelled, status, stamp });
     session.count_subscriptions();
+    json::status(out, status.as_ref());
+    Ok(())
+}
+
+async fn read_status<N: Node>(
+    session: &Session<N>,
+    hashx: HashX,
+) -> Result<(Stamp, Option<StatusHash>), RpcError> {
+    let read = session.service.reader.read(move |reader, effort| {
+        let snapshot = reader
+            .snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
+        let status = reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed.txs)?;
+        Ok((snapshot.stamp, status))
+    });
+    read.await
+}
+
+/// `blockchain.scripthash.get_status(scripthash)`, beyond the protocol: what a subscription would answer.
+pub(super) async fn status<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
+    let hashx = Naming::Hash.hashx(session, params)?;
+    let (_, status) = read_status(session, hashx).await?;
     json::status(out, status.as_ref());
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::close::CloseReason;
 use crate::config::ServiceConfig;
 use crate::error::RpcError;
 use crate::json;
+use crate::methods::EXTENSIONS;
 use crate::node::{Node, NodeVersion};
 use crate::params::{Arg, Params, shorten};
 use crate::session::Session;
@@ -87,6 +88,7 @@ pub(crate) fn features(config: &ServiceConfig, with_hash_function: bool) -> Vec<
         "pruning": config.pruning,
         "server_version": config.server_version,
         "services": config.services,
+        "extensions": EXTENSIONS.iter().map(|method| method.name).collect::<Vec<_>>(),
     });
     if with_hash_function {
         features["hash_function"] = "sha256".into();

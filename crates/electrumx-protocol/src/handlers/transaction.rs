@@ -234,7 +234,10 @@ async fn fetch<N: Node>(
 }
 
 /// Returns the block a transaction is in, `None` for one in the mempool.
-async fn locate<N: Node>(session: &Session<N>, txid: Txid) -> Result<Option<BlockHash>, RpcError> {
+pub(super) async fn locate<N: Node>(
+    session: &Session<N>,
+    txid: Txid,
+) -> Result<Option<BlockHash>, RpcError> {
     let read = session.service.reader.read(move |reader, effort| {
         let snapshot = reader.snapshot(effort, |mempool, _| Ok(mempool.tx(&txid).is_some()))?;
         let view = &*snapshot.view;

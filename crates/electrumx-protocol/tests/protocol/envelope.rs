@@ -50,8 +50,8 @@ async fn lines_are_answered_exactly_so() {
             r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"unknown method \"nope\""},"id":1}"#,
         ),
         (
-            r#"{"id":1,"method":"blockchain.address.get_balance","params":["x"]}"#,
-            r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"unknown method \"blockchain.address.get_balance\""},"id":1}"#,
+            r#"{"id":1,"method":"blockchain.address.get_proof","params":["x"]}"#,
+            r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"unknown method \"blockchain.address.get_proof\""},"id":1}"#,
         ),
         (
             r#"{"id":1,"method":5}"#,

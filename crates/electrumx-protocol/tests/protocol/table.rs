@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use electrumx_protocol::{METHODS, MethodInfo, Offered};
+use electrumx_protocol::{EXTENSIONS, METHODS, MethodInfo, Offered};
 
 use crate::chain::Chain;
 use crate::client::Server;
@@ -27,8 +27,15 @@ fn the_protocol_page_lists_every_method_as_it_is() {
 }
 
 fn page() -> String {
+    let beyond =
+        "\nBeyond the protocol, in all versions; `server.features` lists them as `extensions`:\n\n";
+    let extensions = page_of(EXTENSIONS).replace("| read from |", "| answers |");
+    page_of(METHODS) + beyond + &extensions
+}
+
+fn page_of(methods: &[MethodInfo]) -> String {
     let mut text = "| method | arguments | versions | read from |\n|---|---|---|---|\n".to_owned();
-    for method in METHODS {
+    for method in methods {
         let arguments: Vec<_> = method
             .params
             .iter()
@@ -62,7 +69,7 @@ async fn methods_take_the_arguments_of_the_table_and_no_others() {
     let mut chain = Chain::new();
     chain.mine(Vec::new());
     let server = Server::new(chain);
-    for method in METHODS {
+    for method in METHODS.iter().chain(EXTENSIONS) {
         let version = if method.offered == Offered::From17 { "1.7" } else { "1.6" };
         let mut client = server.connect();
         client.call("server.version", &format!(r#"["","{version}"]"#)).await;

@@ -237,7 +237,7 @@ fn odd_requests(setup: &Setup) -> Result<()> {
         (r#"{"id":{"a":1},"method":"server.ping"}"#, -32600, Value::Null),
         (r#"{"id":7,"method":"nope"}"#, -32601, json!(7)),
         (
-            r#"{"id":"x","method":"blockchain.address.get_balance","params":["a"]}"#,
+            r#"{"id":"x","method":"blockchain.address.get_proof","params":["a"]}"#,
             -32601,
             json!("x"),
         ),

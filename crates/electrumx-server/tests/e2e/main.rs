@@ -8,6 +8,7 @@ mod bulk;
 mod chain;
 mod common;
 mod compare;
+mod extensions;
 mod kill9;
 mod local_rpc;
 mod mempool;
