@@ -6,6 +6,7 @@ use std::hint::black_box;
 
 use cpu_time::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use electrumx_benches as _; // for its allocator
 use electrumx_core::bitcoin::hashes::{Hash as _, sha256};
 use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};

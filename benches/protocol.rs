@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::{BlockHash, Txid};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use electrumx_benches as _; // for its allocator
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::mempool::{Mempool, MempoolOutput, MempoolTx};
 use electrumx_core::{

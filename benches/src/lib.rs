@@ -13,6 +13,12 @@ mod projection;
 mod report;
 mod usage;
 
+use mimalloc::MiMalloc;
+
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 pub use block_dir::{BlockDir, BlockReader, DirSource};
 pub use chain::{GeneratedChain, Shape, Totals};
 pub use chain_args::ChainArgs;

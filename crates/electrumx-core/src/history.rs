@@ -80,14 +80,16 @@ pub fn resolve(view: &dyn ChainView, numbers: &[TxNum]) -> Result<Vec<ConfirmedT
     let txids = view.txids_of(numbers)?;
     // Neighbours are often of one block.
     let (mut height, mut block) = (0, 0..0);
-    let found = numbers.iter().zip(txids).map(|(number, txid)| {
+    // Collecting results would not know how many there will be.
+    let mut found = Vec::with_capacity(numbers.len());
+    for (number, txid) in numbers.iter().zip(txids) {
         if !block.contains(&number.0) {
             height = view.height_of(*number).ok_or_else(|| missing(number))?;
             block = view.block_txs(height);
         }
-        Ok(ConfirmedTx { txid, height })
-    });
-    found.collect()
+        found.push(ConfirmedTx { txid, height });
+    }
+    Ok(found)
 }
 
 /// The running status hash of a script (protocol page "Status").

@@ -4,7 +4,12 @@ use std::process::ExitCode;
 
 use electrumx_server::env::Env;
 use electrumx_server::{controller, signals, tasks, telemetry};
+use mimalloc::MiMalloc;
 use tokio_util::sync::CancellationToken;
+
+/// See ADR 0013: a long history took three times as long with the system's allocator.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let env = Env::of_process().unwrap_or_else(|error| error.exit());

@@ -185,12 +185,18 @@ impl ChainView for LmdbView {
         let mut base = self
             .base_tier()
             .map(|(base, txn)| (TxidReader::new(&base.tables.chain, Default::default()), txn));
-        let txid = |number: &TxNum| match &mut base {
-            _ if !self.has(*number) => Err(tables.txids.corrupt(format!("it lacks {number:?}"))),
-            Some((base, txn)) if number.0 < origin.txs => base.get(txn, number.0),
-            _ => tip.get(self.txn(), number.0),
-        };
-        numbers.iter().map(txid).collect()
+        // Collecting results would not know how many there will be.
+        let mut found = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            found.push(match &mut base {
+                _ if !self.has(*number) => {
+                    return Err(tables.txids.corrupt(format!("it lacks {number:?}")));
+                }
+                Some((base, txn)) if number.0 < origin.txs => base.get(txn, number.0)?,
+                _ => tip.get(self.txn(), number.0)?,
+            });
+        }
+        Ok(found)
     }
 
     fn tx_num(&self, txid: &Txid) -> Result<Option<TxNum>, StoreError> {
