@@ -1,28 +1,3 @@
-//! Block and transaction bytes from the node: our parser and the `bitcoin` crate's agree, and neither panics.
 #![no_main]
 
-use electrumx_core::HashXKey;
-use electrumx_core::bitcoin::{self, Block, Transaction, consensus};
-use electrumx_core::block::ParsedTxs;
-use electrumx_core::coin::{Bitcoin, Network};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|raw: &[u8]| {
-    let coin = Bitcoin::new(Network::Regtest);
-    let key = HashXKey::from_bytes([7; 16]);
-    let theirs = consensus::deserialize::<Transaction>(raw);
-    if let (Ok(ours), Ok(theirs)) = (ParsedTxs::of_tx(&coin, key, raw), theirs) {
-        let tx = ours.iter().next().expect("one transaction was parsed");
-        assert_eq!(tx.facts.txid, theirs.compute_txid());
-        assert_eq!(tx.facts.weight, theirs.weight().to_wu());
-    }
-    if let Ok((header, txs)) = ParsedTxs::of_block(&coin, key, raw) {
-        if let Ok(theirs) = consensus::deserialize::<Block>(raw) {
-            assert_eq!(header.hash, theirs.block_hash());
-            let ids: Vec<bitcoin::Txid> = txs.iter().map(|tx| tx.facts.txid).collect();
-            assert!(ids.iter().eq(
-                theirs.txdata.iter().map(Transaction::compute_txid).collect::<Vec<_>>().iter()
-            ));
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| electrumx_fuzz_checks::parse_block(data));

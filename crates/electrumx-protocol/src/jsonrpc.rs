@@ -10,7 +10,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::error::RpcError;
@@ -39,11 +38,14 @@ impl<'a> Request<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, Misfit<'a>> {
         let misfit =
             |id, text: &'static str| Misfit { id, error: RpcError::InvalidRequest(text.into()) };
-        let members: Members<'a> =
-            serde_json::from_str(text).map_err(|error| match error.classify() {
-                Category::Data => misfit(NULL_ID, "a request is a JSON object"),
-                _ => Misfit { id: NULL_ID, error: RpcError::InvalidJson },
-            })?;
+        let members: Members<'a> = serde_json::from_str(text).map_err(|_| {
+            // Other values are not read to their end, nor numbers that are too large.
+            if serde_json::from_str::<IgnoredAny>(text).is_ok() {
+                misfit(NULL_ID, "a request is a JSON object")
+            } else {
+                Misfit { id: NULL_ID, error: RpcError::InvalidJson }
+            }
+        })?;
         let id = match members.id.map(RawValue::get) {
             None | Some("null") => None,
             Some(id) if id.starts_with(['{', '[']) => {

@@ -7,6 +7,9 @@ mod costs;
 mod error;
 mod fees;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod generations;
 mod handlers;
 mod handover;

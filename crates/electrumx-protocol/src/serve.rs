@@ -25,9 +25,6 @@ use crate::session::Session;
 /// Time to send what is left when the server stops or the operator ends a session.
 const PARTING_TIME: Duration = Duration::from_secs(1);
 
-/// Bytes of an answer that is worth a system call.
-const LARGE: usize = 1 << 16;
-
 /// Serves one client over a stream of newline-terminated JSON-RPC until either side ends it.
 ///
 /// Requests are answered in order. While more than
@@ -118,25 +115,9 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             drive(answered, &mut self.outlet, self.max_unsent, &self.member).await?;
             stats.pending.store(0, Relaxed);
             stats.sent_count.fetch_add(u64::from(!answer.is_empty()), Relaxed);
-            if answer.len() > LARGE {
-                // It need not be copied if what is before it can be sent at once.
-                self.send_at_once().await?;
-            }
             self.outlet.send(&mut answer);
             if let Some(reason) = self.session.ending {
                 return Err(reason);
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends what the client takes without being waited for.
-    async fn send_at_once(&mut self) -> Result<(), CloseReason> {
-        while self.outlet.pending() {
-            tokio::select! {
-                biased;
-                sent = self.outlet.progress(&self.member.stats.sent_bytes) => sent?,
-                () = std::future::ready(()) => break,
             }
         }
         Ok(())
@@ -175,8 +156,10 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     /// Sends what is left and closes the stream.
     async fn part(&mut self, reason: CloseReason) {
         let patience = match reason {
-            CloseReason::ClientLeft | CloseReason::NotReading | CloseReason::Unfinished => return,
-            CloseReason::TooLong
+            CloseReason::NotReading | CloseReason::Unfinished => return,
+            // One that only has nothing more to say still takes the answers; of another the stream knows.
+            CloseReason::ClientLeft
+            | CloseReason::TooLong
             | CloseReason::Excessive
             | CloseReason::Unwanted
             | CloseReason::UnsupportedVersion

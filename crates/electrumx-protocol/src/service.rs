@@ -235,13 +235,10 @@ impl<N: Node> Service<N> {
         self.hub.infos().iter().map(|session| session.subscriptions).sum()
     }
 
-    /// Returns how the caches fare: statuses, histories (with unspent outputs), blocks' merkle trees (with their transaction
-    /// ids), the tree over all headers, fee estimates.
+    /// Returns how the caches of histories, statuses and proofs fare.
     #[must_use]
     pub fn cache_stats(&self) -> Vec<CacheStats> {
-        let mut stats = self.reader.cache_stats();
-        stats.push(self.fees.stats());
-        stats
+        self.reader.cache_stats()
     }
 
     /// Ends a session; `false` when there is none of this number.

@@ -6,6 +6,9 @@ pub mod controller;
 pub mod env;
 mod first_sync;
 mod follower;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hold;
 mod index_thread;
 mod listener;

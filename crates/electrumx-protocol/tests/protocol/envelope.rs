@@ -90,6 +90,8 @@ async fn lines_are_answered_exactly_so() {
         ("null", NOT_AN_OBJECT),
         // No JSON.
         ("{bad", INVALID_JSON),
+        ("5 x", INVALID_JSON),
+        ("\"{", INVALID_JSON),
         ("[", INVALID_JSON),
         ("[1,]", INVALID_JSON),
         ("{}{}", INVALID_JSON),

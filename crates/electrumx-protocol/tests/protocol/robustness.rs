@@ -1,52 +1,19 @@
 //! Whatever a client sends: no panic, no silence, no malformed answer.
 
+use electrumx_protocol::METHODS;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::chain::{Chain, scripthash, tx};
 use crate::client::Server;
 use crate::methods::A;
 
-const METHODS: [&str; 37] = [
-    "blockchain.block.header",
-    "blockchain.block.headers",
-    "blockchain.estimatefee",
-    "blockchain.headers.subscribe",
-    "blockchain.relayfee",
-    "blockchain.scripthash.get_balance",
-    "blockchain.scripthash.get_history",
-    "blockchain.scripthash.get_mempool",
-    "blockchain.scripthash.listunspent",
-    "blockchain.scripthash.subscribe",
-    "blockchain.scripthash.unsubscribe",
-    "blockchain.outpoint.get_status",
-    "blockchain.outpoint.subscribe",
-    "blockchain.outpoint.unsubscribe",
-    "blockchain.scriptpubkey.get_balance",
-    "blockchain.scriptpubkey.get_history",
-    "blockchain.scriptpubkey.get_mempool",
-    "blockchain.scriptpubkey.listunspent",
-    "blockchain.scriptpubkey.subscribe",
-    "blockchain.scriptpubkey.unsubscribe",
-    "blockchain.transaction.broadcast",
-    "blockchain.transaction.broadcast_package",
-    "blockchain.transaction.get",
-    "blockchain.transaction.get_merkle",
-    "blockchain.transaction.id_from_pos",
-    "blockchain.transaction.testmempoolaccept",
-    "mempool.get_fee_histogram",
-    "mempool.get_info",
-    "mempool.recent",
-    "server.add_peer",
-    "server.banner",
-    "server.donation_address",
-    "server.features",
-    "server.peers.subscribe",
-    "server.ping",
-    "server.version",
-    "nope",
-];
+/// Every method, and one that there is not.
+fn methods() -> Vec<&'static str> {
+    METHODS.iter().map(|method| method.name).chain(["nope"]).collect()
+}
 
 fn argument() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -74,7 +41,7 @@ fn argument() -> impl Strategy<Value = Value> {
 
 fn request() -> impl Strategy<Value = Value> {
     let params = prop_oneof![8 => vec(argument(), 0..4).prop_map(Value::from), 1 => argument()];
-    let method = prop_oneof![9 => proptest::sample::select(&METHODS[..]).prop_map(Value::from), 1 => argument()];
+    let method = prop_oneof![9 => proptest::sample::select(methods()).prop_map(Value::from), 1 => argument()];
     (argument(), method, params, any::<bool>()).prop_map(|(id, method, params, with_id)| {
         let mut request = json!({"method": method, "params": params});
         if with_id {
@@ -148,6 +115,18 @@ async fn converse(lines: Vec<Vec<u8>>, version: &str) {
     drop(client.stream);
     client.session.await.expect("sessions do not panic");
     assert_eq!(server.service.session_count(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_has_said_all_still_gets_its_answers() {
+    let server = Server::new(Chain::new());
+    let mut client = server.connect_with_buffer(1000);
+    client.call("server.version", r#"["","1.7"]"#).await;
+    client.send(r#"{"id":1,"method":"server.ping","params":[100000]}"#).await;
+    client.stream.shutdown().await.unwrap();
+    let answer = client.json().await;
+    assert_eq!(answer["result"]["data"].as_str().unwrap().len(), 100_000);
+    assert_eq!(client.closed().await, electrumx_protocol::CloseReason::ClientLeft);
 }
 
 proptest! {

@@ -22,3 +22,10 @@ mod visit;
 mod ws;
 
 pub(crate) use entrance::Entrance;
+
+/// What fuzz targets reach.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    pub(crate) use super::proxy::read_header;
+    pub(crate) use super::ws::Messages;
+}

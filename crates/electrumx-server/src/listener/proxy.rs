@@ -24,7 +24,7 @@ const MAX_V2: usize = 4096;
 ///
 /// # Errors
 /// When there is no header, or a malformed one.
-pub(super) async fn read_header<S: AsyncRead + Unpin>(
+pub(crate) async fn read_header<S: AsyncRead + Unpin>(
     stream: &mut S,
 ) -> anyhow::Result<Option<SocketAddr>> {
     // Headers of both versions are longer than this.

@@ -35,7 +35,7 @@ const CLOSING: Duration = Duration::from_millis(500);
 ///
 /// A message, text or binary, is one JSON document, or several on lines of their own; an answer is one text message. A
 /// message longer than allowed becomes a line that never ends, which sessions refuse as they do on TCP.
-pub(super) struct Messages<S> {
+pub(crate) struct Messages<S> {
     ws: WebSocketStream<S>,
     /// What is left of the message being read.
     incoming: Bytes,
@@ -68,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Messages<S> {
     ///
     /// # Errors
     /// When the request is none, or malformed.
-    pub(super) async fn accept(
+    pub(crate) async fn accept(
         stream: S,
         max_message: usize,
         stop: CancellationToken,
