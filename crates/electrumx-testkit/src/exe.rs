@@ -34,15 +34,35 @@ pub fn electrum_exe() -> Result<PathBuf> {
     find("get-electrum", "ELECTRUM_EXE")
 }
 
-/// The script knows the order of places; one answer per process is enough.
+/// Electrum of Debian's backports: `ELECTRUM_BACKPORTS_EXE`, else the copy in `.tools` which `scripts/get-electrum
+/// --backports` fetches at the first use.
+///
+/// # Errors
+/// When there is none and none can be had.
+pub fn electrum_backports_exe() -> Result<PathBuf> {
+    find("get-electrum --backports", "ELECTRUM_BACKPORTS_EXE")
+}
+
+/// A Python with the `websockets` library: `PYTHON_WEBSOCKETS_EXE`, else `python3` if it has it, else one around the
+/// copy in `.tools` which `scripts/get-websockets` fetches at the first use.
+///
+/// # Errors
+/// When there is none and none can be had.
+pub fn python_with_websockets() -> Result<PathBuf> {
+    find("get-websockets", "PYTHON_WEBSOCKETS_EXE")
+}
+
+/// The script (with its arguments) knows the order of places; one answer per process is enough.
 fn find(script: &str, variable: &str) -> Result<PathBuf> {
     static KNOWN: Mutex<Vec<(String, PathBuf)>> = Mutex::new(Vec::new());
     let mut known = KNOWN.lock().expect("no thread panics while it holds the lock");
     if let Some((_, path)) = known.iter().find(|(name, _)| name == script) {
         return Ok(path.clone());
     }
-    let path = repo_root().join("scripts").join(script);
+    let mut words = script.split(' ');
+    let path = repo_root().join("scripts").join(words.next().unwrap_or_default());
     let out = Command::new(&path)
+        .args(words)
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot run {} (set {variable} instead)", path.display()))?;

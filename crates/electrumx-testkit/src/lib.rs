@@ -28,7 +28,9 @@ mod wait;
 
 pub use client::{ElectrumClient, Notification};
 pub use coins::Coins;
-pub use exe::{bitcoind_exe, electrum_exe, repo_root};
+pub use exe::{
+    bitcoind_exe, electrum_backports_exe, electrum_exe, python_with_websockets, repo_root,
+};
 pub use life::{Life, life};
 pub use merkle::merkle_branch;
 pub use mine::{Content, fresh_script, kit_script};

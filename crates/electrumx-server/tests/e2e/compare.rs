@@ -52,7 +52,7 @@ fn answers_of(truth: &Truth, script: &Script) -> [Value; 5] {
 }
 
 /// The order of outputs that the mempool made is left to the server; they come last.
-fn pool_sorted(mut list: Value) -> Value {
+pub(crate) fn pool_sorted(mut list: Value) -> Value {
     if let Some(list) = list.as_array_mut() {
         let first = list.iter().position(|item| item["height"] == 0).unwrap_or(list.len());
         list[first..].sort_by_key(|item| {

@@ -12,6 +12,7 @@ mod extensions;
 mod kill9;
 mod local_rpc;
 mod mempool;
+mod methods;
 mod reorg;
 mod restart;
 mod watcher;

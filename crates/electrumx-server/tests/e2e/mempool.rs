@@ -229,7 +229,7 @@ fn fees(world: &mut World) -> Result<()> {
 }
 
 /// Rates fall strictly, and each size is of the transactions from its rate up to the rate before it.
-fn check_histogram(answer: &Value, pool: &[(u64, u64)]) -> Result<()> {
+pub(crate) fn check_histogram(answer: &Value, pool: &[(u64, u64)]) -> Result<()> {
     let bins = answer.as_array().context("no list")?;
     ensure!(!bins.is_empty(), "empty");
     let mut upper = f64::INFINITY;

@@ -6,3 +6,4 @@ mod common;
 mod follow;
 mod latency;
 mod look_now;
+mod two_wallets;

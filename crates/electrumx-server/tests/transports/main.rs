@@ -3,9 +3,11 @@
 mod certificate;
 mod common;
 mod handshakes;
+mod openssl;
 mod pin;
 mod proxy;
 mod tls;
 mod unix;
+mod websockets;
 mod ws;
 mod ws_by_hand;

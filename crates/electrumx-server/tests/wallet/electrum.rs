@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use electrumx_testkit::{Auth, NodeClient, electrum_exe, wait_until};
+use electrumx_testkit::{Auth, NodeClient, electrum_backports_exe, electrum_exe, wait_until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,6 +16,22 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const USER: &str = "wallet";
 const PASSWORD: &str = "secret";
+
+/// Which Electrum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Release {
+    /// Of the host's Debian: 4.3 on bookworm.
+    Debian,
+    /// Of bookworm's backports: 4.5.
+    Backports,
+}
+
+/// How it talks to the server, as in Electrum's list of servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Transport {
+    Tcp,
+    Tls,
+}
 
 /// An Electrum wallet. Dropping it ends its daemon; when the test panics, what the daemon said is shown.
 #[derive(Debug)]
@@ -27,8 +43,12 @@ pub(crate) struct Electrum {
 
 impl Electrum {
     /// A folder without a wallet yet, and no daemon.
-    pub(crate) fn new() -> Result<Self> {
-        let exe = electrum_exe().context("no Electrum for the test")?;
+    pub(crate) fn new(release: Release) -> Result<Self> {
+        let exe = match release {
+            Release::Debian => electrum_exe(),
+            Release::Backports => electrum_backports_exe(),
+        };
+        let exe = exe.context("no Electrum for the test")?;
         let dir = tempfile::Builder::new().prefix("electrumx-wallet-").tempdir()?;
         Ok(Self { exe, dir, daemon: None })
     }
@@ -70,10 +90,14 @@ impl Electrum {
     }
 
     /// Starts the daemon on this server, and no other, and opens the wallet in it.
-    pub(crate) fn start_daemon(&mut self, server: SocketAddr) -> Result<()> {
+    pub(crate) fn start_daemon(&mut self, server: SocketAddr, transport: Transport) -> Result<()> {
         let log = File::create(self.log())?;
         let mut command = self.command(&["daemon", "--rpcsock", "tcp", "-v*"]);
-        command.args(["--oneserver", "--server", &format!("{server}:t")]);
+        let letter = match transport {
+            Transport::Tcp => 't',
+            Transport::Tls => 's',
+        };
+        command.args(["--oneserver", "--server", &format!("{server}:{letter}")]);
         let child = command.stdout(log.try_clone()?).stderr(log).spawn()?;
         // Any address will do until the daemon has told its own.
         let client = |addr| {
@@ -95,7 +119,8 @@ impl Electrum {
             Err(error) => bail!("{error:#}\n{}", self.log_tail()),
         }
         let loaded = self.call("load_wallet")?;
-        ensure!(loaded == true, "load_wallet: {loaded}");
+        // 4.5 says nothing when all is well.
+        ensure!(loaded == true || loaded.is_null(), "load_wallet: {loaded}");
         Ok(())
     }
 
@@ -110,8 +135,13 @@ impl Electrum {
 
     /// Asks the daemon directly: what the command line does too, without loading Python each time.
     pub(crate) fn call(&self, method: &str) -> Result<Value> {
+        self.call_with(method, &[])
+    }
+
+    /// [`Self::call`] with arguments, in the order of the command's parameters.
+    pub(crate) fn call_with(&self, method: &str, params: &[Value]) -> Result<Value> {
         let (_, rpc) = self.daemon.as_ref().context("no daemon")?;
-        rpc.call(method, &[])
+        rpc.call(method, params)
     }
 
     fn log(&self) -> PathBuf {

@@ -1,7 +1,10 @@
-//! A real Electrum wallet on the server.
+//! Real Electrum wallets on the server.
+
+#![expect(clippy::print_stderr, reason = "measurements are printed")]
 
 mod demo;
 mod electrum;
+mod pair;
 mod view;
 
 use std::path::Path;
@@ -12,7 +15,7 @@ use bitcoin::consensus::encode::deserialize_hex;
 use bitcoin::{Address, Amount, Network, OutPoint, Transaction};
 use electrumx_testkit::{Regtest, Replacement, ServerProcess, fresh_script};
 
-use crate::electrum::Electrum;
+use crate::electrum::{Electrum, Release, Transport};
 use crate::view::{Entry, View, entries};
 
 const RECEIVED: i64 = 5_000_000;
@@ -34,7 +37,7 @@ fn a_wallet_receives_and_pays_and_follows_a_reorg_and_a_restart_of_the_server() 
     .unwrap();
     server.wait_ready(Duration::from_secs(60)).unwrap();
 
-    let mut wallet = Electrum::new().unwrap();
+    let mut wallet = Electrum::new(Release::Debian).unwrap();
     let seed = create(&mut wallet, &server).unwrap();
 
     let received = receive(&wallet, &node).unwrap();
@@ -49,7 +52,7 @@ fn a_wallet_receives_and_pays_and_follows_a_reorg_and_a_restart_of_the_server() 
 /// A new wallet, connected; returns its seed.
 fn create(wallet: &mut Electrum, server: &ServerProcess) -> Result<String> {
     let created = wallet.run_json(&["create", "--offline"])?;
-    wallet.start_daemon(server.tcp_addr())?;
+    wallet.start_daemon(server.tcp_addr(), Transport::Tcp)?;
     let nothing = View { height: 110, confirmed: 0, unconfirmed: 0, history: Vec::new() };
     nothing.expect(wallet, "after the creation")?;
     Ok(created["seed"].as_str().context("a new wallet has a seed")?.to_owned())
@@ -146,9 +149,9 @@ fn reorganise(
 
 /// A second wallet, from the first one's seed, finds the same.
 fn restore(server: &ServerProcess, seed: &str, history: &[Entry]) -> Result<()> {
-    let mut wallet = Electrum::new()?;
+    let mut wallet = Electrum::new(Release::Debian)?;
     wallet.run(&["restore", seed, "--offline"])?;
-    wallet.start_daemon(server.tcp_addr())?;
+    wallet.start_daemon(server.tcp_addr(), Transport::Tcp)?;
     View { height: 115, confirmed: rest(), unconfirmed: 0, history: history.to_vec() }
         .expect(&wallet, "restored from the seed")?;
     wallet.stop_daemon()
