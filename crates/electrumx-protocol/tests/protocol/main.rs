@@ -10,6 +10,7 @@ mod envelope;
 mod header_tree;
 mod long;
 mod methods;
+mod mistakes;
 mod negotiation;
 mod node;
 mod notifications;
