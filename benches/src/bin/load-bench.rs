@@ -28,6 +28,9 @@ struct Args {
     /// Requests of each kind.
     #[arg(long, default_value_t = 20_000)]
     requests: usize,
+    /// Only requests whose name in the report contains this.
+    #[arg(long, default_value = "")]
+    only: String,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -35,7 +38,7 @@ fn main() -> anyhow::Result<()> {
     if let Some(addr) = &args.running {
         let mut server = Connection::open(addr)?;
         let samples = Samples::collect(&mut server)?;
-        return measure(&mut server, args.pid, &samples, args.requests, false);
+        return measure(&mut server, args.pid, &samples, args.requests, false, &args.only);
     }
     let dir = args.dir.context("which folder?")?;
     let shape = Shape {
@@ -55,5 +58,5 @@ fn main() -> anyhow::Result<()> {
     drop(server);
     let server = ServerProcess::start(&blocks_dir, &dir)?;
     let mut connection = Connection::open(server.addr())?;
-    measure(&mut connection, Some(server.pid()), &samples, args.requests, true)
+    measure(&mut connection, Some(server.pid()), &samples, args.requests, true, &args.only)
 }

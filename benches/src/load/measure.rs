@@ -11,7 +11,7 @@ use crate::{Connection, cpu_of};
 const ROUNDS: usize = 3;
 
 /// Asks all kinds of questions and prints what they cost: the latency of one at a time, and the server's CPU time when they are
-/// pipelined, of the cheapest of three rounds. With `fresh`, the server's caches are empty and what is asked first is reported as well.
+/// pipelined (only of kinds whose name contains `only`), of the cheapest of three rounds. With `fresh`, the server's caches are empty and what is asked first is reported as well.
 ///
 /// # Errors
 /// When the connection breaks, or an answer is an error.
@@ -21,6 +21,7 @@ pub fn measure(
     samples: &Samples,
     requests: usize,
     fresh: bool,
+    only: &str,
 ) -> anyhow::Result<()> {
     println!(
         "chain of {} blocks; {} transactions, {} scripts with {} history entries",
@@ -34,6 +35,9 @@ pub fn measure(
         "request", "count", "p50 µs", "p99 µs", "pipelined µs", "server CPU µs"
     );
     for kind in samples.kinds(fresh) {
+        if !kind.name.contains(only) {
+            continue;
+        }
         let Kind { name, question, once, together, few } = &kind;
         let count = few.unwrap_or(requests).min(once.unwrap_or(usize::MAX));
         // What may be asked only once is not asked one at a time.

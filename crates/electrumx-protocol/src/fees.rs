@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::node::{FeeMode, MempoolInfo, NodeError};
+use crate::stats::CacheStats;
 
 /// How long fee floors are good for, as in ElectrumX.
 const FLOOR_LIFETIME: Duration = Duration::from_secs(60);
@@ -26,6 +27,8 @@ struct Estimates {
     /// How often the tip changed: an answer from before is not kept.
     epoch: u64,
     rates: FxHashMap<(u16, Option<FeeMode>), Option<f64>>,
+    hits: u64,
+    misses: u64,
 }
 
 impl Fees {
@@ -38,10 +41,12 @@ impl Fees {
         ask: impl Future<Output = Result<Option<f64>, NodeError>>,
     ) -> Option<f64> {
         let epoch = {
-            let estimates = self.estimates.lock();
-            if let Some(rate) = estimates.rates.get(&(bucket, mode)) {
-                return *rate;
+            let mut estimates = self.estimates.lock();
+            if let Some(rate) = estimates.rates.get(&(bucket, mode)).copied() {
+                estimates.hits += 1;
+                return rate;
             }
+            estimates.misses += 1;
             estimates.epoch
         };
         match ask.await {
@@ -56,6 +61,17 @@ impl Fees {
                 tracing::debug!(%error, "no fee estimate");
                 None
             }
+        }
+    }
+
+    pub(crate) fn stats(&self) -> CacheStats {
+        let estimates = self.estimates.lock();
+        CacheStats {
+            name: "fee estimates",
+            hits: estimates.hits,
+            misses: estimates.misses,
+            entries: estimates.rates.len(),
+            bytes: estimates.rates.capacity() * size_of::<((u16, Option<FeeMode>), Option<f64>)>(),
         }
     }
 

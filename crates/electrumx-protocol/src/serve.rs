@@ -25,6 +25,9 @@ use crate::session::Session;
 /// Time to send what is left when the server stops or the operator ends a session.
 const PARTING_TIME: Duration = Duration::from_secs(1);
 
+/// Bytes of an answer that is worth a system call.
+const LARGE: usize = 1 << 16;
+
 /// Serves one client over a stream of newline-terminated JSON-RPC until either side ends it.
 ///
 /// Requests are answered in order. While more than
@@ -115,9 +118,25 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             drive(answered, &mut self.outlet, self.max_unsent, &self.member).await?;
             stats.pending.store(0, Relaxed);
             stats.sent_count.fetch_add(u64::from(!answer.is_empty()), Relaxed);
+            if answer.len() > LARGE {
+                // It need not be copied if what is before it can be sent at once.
+                self.send_at_once().await?;
+            }
             self.outlet.send(&mut answer);
             if let Some(reason) = self.session.ending {
                 return Err(reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the client takes without being waited for.
+    async fn send_at_once(&mut self) -> Result<(), CloseReason> {
+        while self.outlet.pending() {
+            tokio::select! {
+                biased;
+                sent = self.outlet.progress(&self.member.stats.sent_bytes) => sent?,
+                () = std::future::ready(()) => break,
             }
         }
         Ok(())

@@ -235,10 +235,13 @@ impl<N: Node> Service<N> {
         self.hub.infos().iter().map(|session| session.subscriptions).sum()
     }
 
-    /// Returns how the caches of histories, statuses and proofs fare.
+    /// Returns how the caches fare: statuses, histories (with unspent outputs), blocks' merkle trees (with their transaction
+    /// ids), the tree over all headers, fee estimates.
     #[must_use]
     pub fn cache_stats(&self) -> Vec<CacheStats> {
-        self.reader.cache_stats()
+        let mut stats = self.reader.cache_stats();
+        stats.push(self.fees.stats());
+        stats
     }
 
     /// Ends a session; `false` when there is none of this number.

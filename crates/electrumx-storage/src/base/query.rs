@@ -73,6 +73,10 @@ impl Base {
                 visit(output, state)?;
                 next = reader.next_of_script().ok_or_else(corrupt)?;
             }
+            if reader.has_more() {
+                // Another script follows.
+                break;
+            }
         }
         Ok(())
     }
@@ -135,8 +139,18 @@ fn pages<'txn>(
     start: &Key,
     end: &[u8],
 ) -> Result<impl Iterator<Item = Result<Row<'txn>, StoreError>> + use<'txn>, StoreError> {
-    let first = table.floor(txn, start)?.map_or(&**start, |(key, _)| key);
-    table.range(txn, first, end)
+    let floor = table.floor(txn, start)?;
+    // Mostly the first page is all that is wanted: a cursor for the others costs as much as reading it.
+    let behind = [&**start, &[0]].concat();
+    let end = end.to_vec();
+    let others = std::iter::once_with(move || table.range(txn, &behind, &end)).flat_map(|rows| {
+        let (rows, failed) = match rows {
+            Ok(rows) => (Some(rows), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        rows.into_iter().flatten().chain(failed)
+    });
+    Ok(floor.map(Ok).into_iter().chain(others))
 }
 
 /// Walks all entries of `scripts`.
