@@ -1,4 +1,4 @@
-//! The log: lines on standard error.
+//! The log: lines on standard error, above a progress bar on a terminal.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _};
@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::env::{LogConfig, LogFormat};
+use crate::progress::bar;
 
 /// Sends the log of this process to standard error. It changes nothing when there is a log already.
 pub fn init(config: &LogConfig) {
@@ -17,7 +18,11 @@ pub fn init(config: &LogConfig) {
     let filter = EnvFilter::new(&config.filter);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let _ = match config.format {
-        LogFormat::Plain => log.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Plain => {
+            bar::enable();
+            let log = log.with_writer(|| bar::LogWriter);
+            log.with_ansi(io::stderr().is_terminal()).try_init()
+        }
         LogFormat::Journal => log.with_ansi(false).event_format(Journal).try_init(),
         LogFormat::Json => log.json().try_init(),
     };

@@ -1,5 +1,6 @@
 //! Progress of a sync: how far, how fast, how long still.
 
+pub(crate) mod bar;
 mod mainnet;
 mod meter;
 mod reporter;

@@ -9,6 +9,7 @@ use electrumx_core::processor::{BulkProgress, Observer, Progress};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::bar;
 use super::meter::{Meter, SyncProgress};
 use super::step::Step;
 use crate::local_rpc::thousands;
@@ -16,9 +17,13 @@ use crate::local_rpc::thousands;
 /// Time between two lines.
 const LINE: Duration = Duration::from_secs(5);
 
+/// Time between two lines above a bar, which says the same.
+const LINE_ABOVE_BAR: Duration = Duration::from_secs(60);
+
 /// Watches the block processor: logs progress and reorgs, and stops it.
 ///
-/// A line at most every five seconds while many blocks are indexed, and one when the node's tip is reached.
+/// A line at most every five seconds while many blocks are indexed, and one when the node's tip is reached. On a terminal a bar
+/// moves instead, and lines are rare.
 #[derive(Debug)]
 pub struct ProgressReporter {
     meter: Meter,
@@ -27,6 +32,7 @@ pub struct ProgressReporter {
     began: Option<(Instant, u32)>,
     last_line: Option<Instant>,
     step: Option<Step>,
+    has_bar: bool,
     stop: CancellationToken,
 }
 
@@ -56,6 +62,7 @@ impl ProgressReporter {
             began: None,
             last_line: None,
             step: None,
+            has_bar: false,
             stop,
         }
     }
@@ -66,15 +73,29 @@ impl ProgressReporter {
         self.latest.clone()
     }
 
+    /// Notes where the sync stands; `None` when it is over.
+    fn set(&mut self, progress: Option<SyncProgress>) {
+        self.latest.set(progress);
+        match progress {
+            Some(progress) => self.has_bar = bar::show(&progress),
+            None => bar::clear(),
+        }
+    }
+
+    /// Tells whether a line is due.
+    fn is_due(&self, since: Instant, now: Instant) -> bool {
+        now.duration_since(since) >= if self.has_bar { LINE_ABOVE_BAR } else { LINE }
+    }
+
     /// Notes a block, and returns the line that is due.
     fn line(&mut self, progress: &Progress, now: Instant) -> Option<String> {
         let height = progress.tip.height;
         let &mut (began, first) = self.began.get_or_insert((now, height));
         if let Some(measured) = self.meter.advanced(progress, now) {
-            self.latest.set(Some(measured));
+            self.set(Some(measured));
         }
         if height >= progress.target {
-            self.latest.set(None);
+            self.set(None);
             (self.began, self.step) = (None, None);
             self.last_line = None;
             let blocks = u64::from(height.saturating_sub(first)) + 1;
@@ -91,7 +112,7 @@ impl ProgressReporter {
             });
         }
         let since = self.last_line.unwrap_or(began);
-        if now.duration_since(since) < LINE {
+        if !self.is_due(since, now) {
             return None;
         }
         self.last_line = Some(now);
@@ -119,8 +140,8 @@ impl Observer for ProgressReporter {
         let last = self.latest.get().unwrap_or_default();
         let measured = step.progress(progress, last, now);
         // With the last unit the job may be over.
-        self.latest.set((progress.done < progress.total).then_some(measured));
-        if self.last_line.is_none_or(|last| now.duration_since(last) >= LINE) {
+        self.set((progress.done < progress.total).then_some(measured));
+        if self.last_line.is_none_or(|last| self.is_due(last, now)) {
             self.last_line = Some(now);
             tracing::info!("indexing: {measured}");
         }
@@ -129,6 +150,13 @@ impl Observer for ProgressReporter {
     fn reorganised(&mut self, fork: Option<BlockId>, depth: u32) {
         let fork = fork.map_or_else(|| "nothing".to_owned(), |fork| format!("block {fork}"));
         tracing::info!("the chain is reorganised: {depth} blocks are undone, back to {fork}");
+    }
+}
+
+impl Drop for ProgressReporter {
+    /// A sync that was stopped or has failed leaves no bar behind.
+    fn drop(&mut self) {
+        bar::clear();
     }
 }
 
