@@ -3,9 +3,11 @@
 use std::fs::{File, create_dir_all};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
+
+use crate::wait_until;
 
 /// Below the range from which the kernel takes ports of outgoing connections: a server which is restarted
 /// finds its port free again.
@@ -39,6 +41,19 @@ impl ReservedPort {
             }
         }
         bail!("no free port between {FIRST} and {} on loopback", FIRST + COUNT)
+    }
+
+    /// Listens on it, as somebody else might.
+    ///
+    /// A child process that was being forked when the port was looked at has it open as well, until it becomes another program; so
+    /// this waits a little.
+    ///
+    /// # Errors
+    /// When somebody else really listens there.
+    pub fn occupy(&self) -> Result<TcpListener> {
+        wait_until(Duration::from_secs(10), "the port to be free", || {
+            Ok(TcpListener::bind(self.addr())?)
+        })
     }
 
     /// The port.

@@ -1,6 +1,6 @@
 //! Wrong settings, wrong surroundings and wrong requests are refused clearly.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -132,7 +132,7 @@ fn a_wrong_node_or_database_or_port_is_refused_with_the_reason() {
     // Ports in use.
     for taken in 0..2 {
         let ports = [ReservedPort::new().unwrap(), ReservedPort::new().unwrap()];
-        let _listener = TcpListener::bind(ports[taken].addr()).unwrap();
+        let _listener = ports[taken].occupy().unwrap();
         let services = format!("tcp://{},rpc://{}", ports[0].addr(), ports[1].addr());
         let server = start_server(&node, &path("e"), &[("SERVICES", &services)]).unwrap();
         ends_saying(server, &[&ports[taken].addr().to_string(), "SERVICES"]).unwrap();

@@ -1,6 +1,6 @@
 //! `scripts/demo`, which is what strangers run first.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use serde_json::Value;
 fn the_demo_prints_a_query_with_its_answer_and_leaves_nothing_behind() {
     let (port, rpc_port) = (ReservedPort::new().unwrap(), ReservedPort::new().unwrap());
     // Somebody else has the port already; the demo has to take another.
-    let _other = TcpListener::bind(port.addr()).unwrap();
+    let _other = port.occupy().unwrap();
     let said = demo(&port, &rpc_port).unwrap();
 
     let server = said.lines().find_map(|line| line.strip_suffix(" (TCP)")?.split("  ").last());
