@@ -1,5 +1,7 @@
 //! Histories, balances and statuses of scripts.
 
+use std::ops::Range;
+
 use bitcoin::Txid;
 use bitcoin::hashes::Hash as _;
 use sha2::{Digest as _, Sha256};
@@ -17,7 +19,12 @@ pub fn history_tx_nums(outputs: &[ScriptOutput]) -> Vec<TxNum> {
         OutputState::SpentBy(spender) => Some(spender),
         OutputState::Unspent(_) => None,
     }));
-    // The first half ascends and the other nearly does: the stable sort finds such runs and merges them.
+    distinct(numbers)
+}
+
+/// Sorts the numbers of transactions that pay to a script and, behind them, of those that spend from it.
+fn distinct(mut numbers: Vec<TxNum>) -> Vec<TxNum> {
+    // The first part ascends and the other nearly does: the stable sort finds such runs and merges them.
     numbers.sort();
     numbers.dedup();
     numbers
@@ -41,9 +48,7 @@ pub fn script_tx_nums(
         }
     })?;
     numbers.append(&mut spenders);
-    // As above.
-    numbers.sort();
-    numbers.dedup();
+    let numbers = distinct(numbers);
     if numbers.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok((numbers, outputs)) }
 }
 
@@ -68,26 +73,41 @@ pub struct ConfirmedTx {
     pub height: Height,
 }
 
+/// Finds the heights of transactions; neighbours are often of one block, which is looked up once.
+#[derive(Default, Debug)]
+pub struct Heights {
+    height: Height,
+    block: Range<u64>,
+}
+
+impl Heights {
+    /// Returns the height of a transaction's block in the view, which must be the same one each time.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when there is no such transaction.
+    pub fn of(&mut self, view: &dyn ChainView, tx_num: TxNum) -> Result<Height, StoreError> {
+        if !self.block.contains(&tx_num.0) {
+            let height = view.height_of(tx_num).ok_or_else(|| StoreError::Corrupt {
+                table: "counts",
+                what: format!("a script's history names {tx_num:?}, which is in no block"),
+            })?;
+            (self.height, self.block) = (height, view.block_txs(height));
+        }
+        Ok(self.height)
+    }
+}
+
 /// Resolves numbers to ids and heights.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when a number has no transaction.
 pub fn resolve(view: &dyn ChainView, numbers: &[TxNum]) -> Result<Vec<ConfirmedTx>, StoreError> {
-    let missing = |number: &TxNum| StoreError::Corrupt {
-        table: "counts",
-        what: format!("a script's history names {number:?}, which is in no block"),
-    };
     let txids = view.txids_of(numbers)?;
-    // Neighbours are often of one block.
-    let (mut height, mut block) = (0, 0..0);
+    let mut heights = Heights::default();
     // Collecting results would not know how many there will be.
     let mut found = Vec::with_capacity(numbers.len());
     for (number, txid) in numbers.iter().zip(txids) {
-        if !block.contains(&number.0) {
-            height = view.height_of(*number).ok_or_else(|| missing(number))?;
-            block = view.block_txs(height);
-        }
-        found.push(ConfirmedTx { txid, height });
+        found.push(ConfirmedTx { txid, height: heights.of(view, *number)? });
     }
     Ok(found)
 }
@@ -109,13 +129,11 @@ impl StatusHasher {
         use std::fmt::Write as _;
         let mut line = ArrayWriter::<96>::default();
         // Histories have entries by the hundred thousand, and `Display` takes its time for hex.
-        let digits = b"0123456789abcdef";
-        for (pair, byte) in line.bytes.chunks_exact_mut(2).zip(txid.as_byte_array().iter().rev()) {
-            pair[0] = digits[usize::from(byte >> 4)];
-            pair[1] = digits[usize::from(byte & 15)];
-        }
+        let mut displayed = txid.to_byte_array();
+        displayed.reverse();
+        // 64 digits, and a height has at most 20, so the line always fits.
+        let _ = faster_hex::hex_encode(&displayed, &mut line.bytes[..64]);
         line.len = 64;
-        // A height has at most 20 digits, so the line always fits.
         let _ = write!(line, ":{height}:");
         self.hasher.update(line.as_bytes());
         self.entries += 1;

@@ -8,7 +8,7 @@
 //! blocks may be reorganised away, is written down at the start.
 
 use electrumx_core::bitcoin::Txid;
-use electrumx_core::history::{self, ConfirmedTx};
+use electrumx_core::history::{self, ConfirmedTx, Heights};
 use electrumx_core::mempool::UnconfirmedTx;
 use electrumx_core::{
     BlockId, ChainView, HashX, Height, OutputNum, OutputState, StoreError, TxNum,
@@ -17,7 +17,6 @@ use electrumx_core::{
 use crate::error::RpcError;
 use crate::json;
 use crate::reader::{Effort, Reader};
-use crate::script::ScriptMempool;
 use crate::varints::Varints;
 
 /// Blocks below the tip that count as ones that may go. A deeper reorg ends the session in the middle of a list.
@@ -122,42 +121,19 @@ fn settled(view: &dyn ChainView) -> Result<(Option<BlockId>, u64), StoreError> {
     Ok((hash.map(|hash| BlockId { height, hash }), view.block_txs(height).end))
 }
 
-/// Finds heights of ascending transactions.
-struct Heights<'a> {
-    view: &'a dyn ChainView,
-    height: Height,
-    block: std::ops::Range<u64>,
-}
-
-impl<'a> Heights<'a> {
-    fn new(view: &'a dyn ChainView) -> Self {
-        Self { view, height: 0, block: 0..0 }
-    }
-
-    fn of(&mut self, tx_num: TxNum) -> Result<Height, RpcError> {
-        if !self.block.contains(&tx_num.0) {
-            self.height = self.view.height_of(tx_num).ok_or(RpcError::Internal)?;
-            self.block = self.view.block_txs(self.height);
-        }
-        Ok(self.height)
-    }
-}
-
 impl Reader {
     /// Prepares a script's history.
     pub(crate) fn long_history(&self, hashx: &HashX) -> Result<LongList, RpcError> {
-        let snapshot = self.snapshot(Effort::Whole, |mempool, view| {
-            ScriptMempool::collect(mempool, view, hashx)
-        })?;
+        let snapshot = self.script_snapshot(Effort::Whole, hashx)?;
         let view = &*snapshot.view;
         let (settled, end) = settled(view)?;
         let limit = self.max_history(Effort::Whole);
         let (numbers, _) = history::script_tx_nums(view, hashx, limit)?;
         let (old, recent) = numbers.split_at(numbers.partition_point(|number| number.0 < end));
         let mut list = LongList::new(Of::History, settled);
-        let (mut before, mut heights) = (0, Heights::new(view));
+        let (mut before, mut heights) = (0, Heights::default());
         for &tx_num in old {
-            list.push(&mut before, Row { tx_num, output: None }, heights.of(tx_num)?);
+            list.push(&mut before, Row { tx_num, output: None }, heights.of(view, tx_num)?);
         }
         let recent = history::resolve(view, recent)?;
         json::list(&mut list.rest, recent.iter().copied(), write_tx);
@@ -170,15 +146,13 @@ impl Reader {
 
     /// Prepares a script's unspent outputs.
     pub(crate) fn long_unspent(&self, hashx: &HashX) -> Result<LongList, RpcError> {
-        let snapshot = self.snapshot(Effort::Whole, |mempool, view| {
-            ScriptMempool::collect(mempool, view, hashx)
-        })?;
+        let snapshot = self.script_snapshot(Effort::Whole, hashx)?;
         let (view, mempool) = (&*snapshot.view, snapshot.unconfirmed);
         let (settled, end) = settled(view)?;
         let spent = mempool.spent_numbers(view)?;
         let mut list = LongList::new(Of::Unspent, settled);
         let mut recent = Vec::new();
-        let (mut before, mut heights) = (0, Heights::new(view));
+        let (mut before, mut heights) = (0, Heights::default());
         let mut failed = None;
         view.each_script_output(hashx, self.max_history(Effort::Whole), &mut |row| {
             let OutputNum { tx_num, vout } = row.output;
@@ -186,7 +160,7 @@ impl Reader {
             if spent.contains(&row.output) {
                 return;
             }
-            match heights.of(tx_num) {
+            match heights.of(view, tx_num) {
                 Ok(height) if tx_num.0 < end => {
                     list.push(&mut before, Row { tx_num, output: Some((vout, value)) }, height);
                 }
@@ -195,7 +169,7 @@ impl Reader {
             }
         })?;
         if let Some(error) = failed {
-            return Err(error);
+            return Err(error.into());
         }
         for (height, tx_num, vout, value) in recent {
             let txid = view.txid(tx_num)?.ok_or(RpcError::Internal)?;
@@ -239,10 +213,10 @@ impl Reader {
         }
         let numbers: Vec<_> = rows.iter().map(|row| row.tx_num).collect();
         let txids = view.txids_of(&numbers)?;
-        let mut heights = Heights::new(&*view);
+        let mut heights = Heights::default();
         out.reserve(rows.len() * 140);
         for (i, (row, txid)) in rows.iter().zip(txids).enumerate() {
-            let height = heights.of(row.tx_num)?;
+            let height = heights.of(&*view, row.tx_num)?;
             if i > 0 || !is_first {
                 out.push(b',');
             }

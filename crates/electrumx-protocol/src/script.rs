@@ -13,7 +13,7 @@ use electrumx_core::{
 use rustc_hash::FxHashSet;
 
 use crate::error::RpcError;
-use crate::reader::{Effort, Reader};
+use crate::reader::{Effort, Reader, Snapshot};
 use crate::script_cache::{ConfirmedHistory, ConfirmedStatus, Unspent};
 
 /// A script's history.
@@ -81,9 +81,7 @@ impl ScriptMempool {
         }
         Ok(collected)
     }
-}
 
-impl ScriptMempool {
     /// Returns the outputs of the chain that the mempool spends.
     pub(crate) fn spent_numbers(
         &self,
@@ -149,10 +147,18 @@ fn check_limit(count: usize, limit: usize) -> Result<(), StoreError> {
 }
 
 impl Reader {
+    /// Takes a [snapshot](Self::snapshot) of the chain and what the mempool knows of a script.
+    pub(crate) fn script_snapshot(
+        &self,
+        effort: Effort,
+        hashx: &HashX,
+    ) -> Result<Snapshot<ScriptMempool>, RpcError> {
+        self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))
+    }
+
     /// Returns a script's history.
     pub(crate) fn history(&self, effort: Effort, hashx: &HashX) -> Result<History, RpcError> {
-        let snapshot =
-            self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let snapshot = self.script_snapshot(effort, hashx)?;
         let confirmed = self.confirmed(effort, &*snapshot.view, hashx, false)?.txs;
         // A long one is kept, but writing it down takes its time.
         check_limit(confirmed.len(), self.max_history(effort))?;
@@ -240,8 +246,7 @@ impl Reader {
 
     /// Returns a script's unspent outputs: confirmed ones in chain order, then unconfirmed ones.
     pub(crate) fn utxos(&self, effort: Effort, hashx: &HashX) -> Result<Vec<Utxo>, RpcError> {
-        let snapshot =
-            self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let snapshot = self.script_snapshot(effort, hashx)?;
         let (view, mempool) = (&*snapshot.view, snapshot.unconfirmed);
         // A history that is too long has perhaps few enough outputs: the list is read in another way then.
         let confirmed = self.confirmed(effort, view, hashx, true).map_err(|error| match error {
@@ -289,8 +294,7 @@ impl Reader {
 
     /// Returns a script's balance.
     pub(crate) fn balance(&self, effort: Effort, hashx: &HashX) -> Result<Balance, RpcError> {
-        let snapshot =
-            self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))?;
+        let snapshot = self.script_snapshot(effort, hashx)?;
         let mut confirmed = 0;
         snapshot.view.each_script_output(hashx, self.max_history(effort), &mut |row| {
             if let OutputState::Unspent(value) = row.state {

@@ -11,8 +11,8 @@ use crate::json;
 use crate::long::{LongList, write_tx, write_unconfirmed, write_utxo};
 use crate::node::Node;
 use crate::params::Params;
-use crate::reader::Stamp;
-use crate::script::{ScriptMempool, Utxo};
+use crate::reader::{Reader, Stamp};
+use crate::script::Utxo;
 use crate::session::{Session, Subscription};
 
 /// How a client names a script: by its hash, or (1.7) by itself. Lists are bare for the former and
@@ -78,33 +78,41 @@ impl Naming {
         items: impl IntoIterator<Item = T>,
         element: impl FnMut(&mut Vec<u8>, T),
     ) {
-        if self != Self::Script {
-            return json::array(out, items, element);
-        }
-        out.push(b'{');
-        json::string(out, key);
-        out.push(b':');
+        self.open(out, key);
         json::array(out, items, element);
-        out.push(b'}');
+        self.close(out);
     }
 
-    /// Appends a long list in the same way, handing parts of it over.
+    /// Makes a long list and appends it in the same way, handing parts of it over.
     async fn long_list<N: Node>(
         self,
         session: &mut Session<N>,
         out: &mut Vec<u8>,
         key: &str,
-        list: LongList,
+        make: impl FnOnce(&Reader) -> Result<LongList, RpcError> + Send + 'static,
     ) -> Result<(), RpcError> {
+        session.charge_long_read();
+        let list = session.service.reader.run_long(make).await?;
+        self.open(out, key);
+        out.push(b'[');
+        write_long(session, out, list).await?;
+        out.push(b']');
+        self.close(out);
+        Ok(())
+    }
+
+    fn open(self, out: &mut Vec<u8>, key: &str) {
         if self == Self::Script {
             out.push(b'{');
             json::string(out, key);
             out.push(b':');
         }
-        out.push(b'[');
-        write_long(session, out, list).await?;
-        out.extend_from_slice(if self == Self::Script { b"]}" } else { b"]" });
-        Ok(())
+    }
+
+    fn close(self, out: &mut Vec<u8>) {
+        if self == Self::Script {
+            out.push(b'}');
+        }
     }
 }
 
@@ -153,9 +161,7 @@ pub(super) async fn history<N: Node>(
     if is_done.await? {
         return Ok(());
     }
-    session.charge_long_read();
-    let list = session.service.reader.run_long(move |reader| reader.long_history(&hashx)).await?;
-    naming.long_list(session, out, "history", list).await
+    naming.long_list(session, out, "history", move |reader| reader.long_history(&hashx)).await
 }
 
 /// `blockchain.scripthash.get_mempool(scripthash)`, `blockchain.scriptpubkey.get_mempool(scriptpubkey)`.
@@ -167,8 +173,7 @@ pub(super) async fn mempool<N: Node>(
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
     read(session, out, move |reader, effort, out| {
-        let snapshot = reader
-            .snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
+        let snapshot = reader.script_snapshot(effort, &hashx)?;
         naming.list(out, "history", snapshot.unconfirmed.txs, write_unconfirmed);
         Ok(())
     })
@@ -193,9 +198,7 @@ pub(super) async fn utxos<N: Node>(
     if is_done.await? {
         return Ok(());
     }
-    session.charge_long_read();
-    let list = session.service.reader.run_long(move |reader| reader.long_unspent(&hashx)).await?;
-    naming.long_list(session, out, "utxos", list).await
+    naming.long_list(session, out, "utxos", move |reader| reader.long_unspent(&hashx)).await
 }
 
 /// `blockchain.scripthash.subscribe(scripthash)`, `blockchain.scriptpubkey.subscribe(scriptpubkey)`. The
@@ -235,8 +238,7 @@ async fn read_status<N: Node>(
     hashx: HashX,
 ) -> Result<(Stamp, Option<StatusHash>), RpcError> {
     let read = session.service.reader.read(move |reader, effort| {
-        let snapshot = reader
-            .snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, &hashx))?;
+        let snapshot = reader.script_snapshot(effort, &hashx)?;
         let status = reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed.txs)?;
         Ok((snapshot.stamp, status))
     });

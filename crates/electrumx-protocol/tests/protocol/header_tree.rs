@@ -19,6 +19,13 @@ fn server(chain: Chain, file: &Path) -> Server {
     Server::with(chain, config)
 }
 
+/// A server of a chain of some length, which has no tree yet.
+fn first_server(file: &Path) -> Server {
+    let mut chain = Chain::new();
+    chain.mine_to(BLOCKS);
+    server(chain, file)
+}
+
 /// How many headers the tree has.
 fn entries(server: &Server) -> usize {
     let stats = server.service.cache_stats();
@@ -64,9 +71,7 @@ async fn fill(server: &Server, file: &Path) {
 async fn a_saved_tree_is_found_again_and_follows_the_chain() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("header-tree");
-    let mut chain = Chain::new();
-    chain.mine_to(BLOCKS);
-    let server1 = server(chain, &file);
+    let server1 = first_server(&file);
     fill(&server1, &file).await;
     check(&server1).await;
     let next = server1.chain.sharing();
@@ -93,9 +98,7 @@ async fn a_saved_tree_is_found_again_and_follows_the_chain() {
 async fn a_damaged_tree_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("header-tree");
-    let mut chain = Chain::new();
-    chain.mine_to(BLOCKS);
-    let server1 = server(chain, &file);
+    let server1 = first_server(&file);
     let mut next = server1.chain.sharing();
     fill(&server1, &file).await;
     drop(server1);
@@ -115,9 +118,7 @@ async fn a_damaged_tree_is_made_anew() {
 async fn a_tree_of_another_chain_is_of_no_use_and_does_no_harm() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("header-tree");
-    let mut chain = Chain::new();
-    chain.mine_to(BLOCKS);
-    let server1 = server(chain, &file);
+    let server1 = first_server(&file);
     fill(&server1, &file).await;
     let mut other = Chain::empty();
     for height in 0..30 {

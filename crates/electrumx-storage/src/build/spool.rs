@@ -130,9 +130,22 @@ impl<const LEN: usize> Spool<LEN> {
         found: &mut Vec<[u8; LEN]>,
     ) -> Result<(), StoreError> {
         found.clear();
-        self.each_chunk(part, |records| {
-            found.extend(records.iter().filter(|record| keep(record)));
-        })
+        let mut rest = self.lens[part].load(Ordering::Acquire);
+        if rest == 0 {
+            return Ok(());
+        }
+        let mut chunk = vec![0; LEN << 12];
+        let read = File::open(self.path(part)).and_then(|mut file| {
+            while rest > 0 {
+                let want = usize::try_from(rest).unwrap_or(usize::MAX).min(chunk.len());
+                file.read_exact(&mut chunk[..want])?;
+                let records = chunk[..want].as_chunks().0;
+                found.extend(records.iter().filter(|record| keep(record)));
+                rest -= want as u64;
+            }
+            Ok(())
+        });
+        read.map_err(|error| io_error("read a temporary file", &self.dir, error))
     }
 
     /// Reads a partition whole.
@@ -155,29 +168,6 @@ impl<const LEN: usize> Spool<LEN> {
         }
         let read = File::open(self.path(part))
             .and_then(|mut file| file.read_exact(found.as_flattened_mut()));
-        read.map_err(|error| io_error("read a temporary file", &self.dir, error))
-    }
-
-    fn each_chunk(
-        &self,
-        part: usize,
-        mut visit: impl FnMut(&[[u8; LEN]]),
-    ) -> Result<(), StoreError> {
-        let len = self.lens[part].load(Ordering::Acquire);
-        if len == 0 {
-            return Ok(());
-        }
-        let mut chunk = vec![0; LEN << 12];
-        let mut rest = len;
-        let read = File::open(self.path(part)).and_then(|mut file| {
-            while rest > 0 {
-                let want = usize::try_from(rest).unwrap_or(usize::MAX).min(chunk.len());
-                file.read_exact(&mut chunk[..want])?;
-                visit(chunk[..want].as_chunks().0);
-                rest -= want as u64;
-            }
-            Ok(())
-        });
         read.map_err(|error| io_error("read a temporary file", &self.dir, error))
     }
 
