@@ -11,7 +11,7 @@ use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
 use common::{FakeNode, block, extend, genesis, script};
 use electrumx_core::coin::{Bitcoin, Network};
 use electrumx_core::memory::MemoryStore;
-use electrumx_core::mempool::{Mempool, MempoolOutput, MempoolTx, Resolver};
+use electrumx_core::mempool::{Difference, Mempool, MempoolOutput, MempoolTx, Resolver};
 use electrumx_core::processor::{FlushPolicy, Processor};
 use electrumx_core::{BlockId, HashXKey, Index as _, ScriptHash, Touched};
 use proptest::prelude::*;
@@ -211,7 +211,7 @@ fn poll(
 ) -> Touched {
     processor.sync(&mut FakeNode::new(node.chain.clone()), &mut ()).unwrap();
     let listed: Vec<Txid> = node.pool.iter().map(Transaction::compute_txid).collect();
-    let missing = mempool.missing(&listed);
+    let Difference { missing, unlisted } = mempool.difference(&listed);
     let raws: Vec<_> = node
         .pool
         .iter()
@@ -225,7 +225,7 @@ fn poll(
     assert_eq!(resolved.unresolved, []);
     let height = node.chain.len() as u32 - 1;
     let tip = BlockId { height, hash: node.chain[height as usize].block_hash() };
-    mempool.apply(tip, &listed, resolved.txs)
+    mempool.apply(tip, &unlisted, resolved.txs)
 }
 
 proptest! {
@@ -352,13 +352,14 @@ fn the_newest_transactions_are_known_however_many_came_and_left() {
         mempool.insert(vec![(id(number), tx(number))]);
         // Three stay, and the oldest comes anew from time to time.
         let listed: Vec<Txid> = (number.saturating_sub(2)..=number).map(id).collect();
-        mempool.apply(tip, &listed, Vec::new());
+        let gone = mempool.difference(&listed).unlisted;
+        mempool.apply(tip, &gone, Vec::new());
     }
     let recent = |mempool: &Mempool, count| -> Vec<u64> {
         mempool.recent(count).iter().map(|(_, tx)| tx.fee).collect()
     };
     assert_eq!(recent(&mempool, 10), [4_999, 4_998, 4_997]);
-    mempool.apply(tip, &[id(4_998), id(4_999)], Vec::new());
+    mempool.apply(tip, &[id(4_997)], Vec::new());
     mempool.insert(vec![(id(4_997), tx(4_997))]);
     assert_eq!(recent(&mempool, 10), [4_997, 4_999, 4_998]);
     assert_eq!(recent(&mempool, 2), [4_997, 4_999]);

@@ -10,8 +10,11 @@ use tokio::time::Instant;
 use crate::node::{FeeMode, MempoolInfo, NodeError};
 use crate::stats::CacheStats;
 
-/// How long fee floors are good for, as in ElectrumX.
-const FLOOR_LIFETIME: Duration = Duration::from_secs(60);
+/// How long a node's settings are good for, as in ElectrumX.
+pub(crate) const SETTING_LIFETIME: Duration = Duration::from_secs(60);
+
+/// How long the state of its mempool is: the fee floor rises while it is full.
+pub(crate) const STATE_LIFETIME: Duration = Duration::from_millis(500);
 
 /// What the node said about fees.
 #[derive(Default, Debug)]
@@ -19,7 +22,6 @@ pub(crate) struct Fees {
     estimates: Mutex<Estimates>,
     pub(crate) relay_fee: Kept<f64>,
     pub(crate) mempool_info: Kept<MempoolInfo>,
-    pub(crate) histogram: Kept<Vec<u8>>,
 }
 
 #[derive(Default, Debug)]
@@ -108,23 +110,24 @@ impl<T> Default for Kept<T> {
 
 impl<T: Clone> Kept<T> {
     /// Returns the value if it is younger than `lifetime`.
-    pub(crate) fn fresh(&self, lifetime: Duration) -> Option<T> {
+    fn fresh(&self, lifetime: Duration) -> Option<T> {
         let kept = self.0.lock();
         let (since, value) = kept.as_ref()?;
         (since.elapsed() < lifetime).then(|| value.clone())
     }
 
-    pub(crate) fn set(&self, value: T) {
+    fn set(&self, value: T) {
         *self.0.lock() = Some((Instant::now(), value));
     }
 
-    /// Returns the value, asking for it when it is old. When the node does not answer an old value
-    /// is better than none: the floors hardly ever change.
+    /// Returns the value, asking for it when it is older than `lifetime`. When the node does not answer an old value
+    /// is better than none: fee floors hardly ever change.
     pub(crate) async fn get(
         &self,
+        lifetime: Duration,
         ask: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
-        if let Some(value) = self.fresh(FLOOR_LIFETIME) {
+        if let Some(value) = self.fresh(lifetime) {
             return Ok(value);
         }
         match ask.await {

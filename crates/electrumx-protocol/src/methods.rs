@@ -176,7 +176,7 @@ methods! {
     FeeHistogram = "mempool.get_fee_histogram"()
         Always "mempool";
     MempoolInfo = "mempool.get_info"()
-        Always "node, kept 60 s";
+        Always "node, kept 0.5 s";
     MempoolRecent = "mempool.recent"()
         From17 "mempool";
     AddPeer = "server.add_peer"(features: Object)

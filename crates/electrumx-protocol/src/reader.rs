@@ -16,7 +16,7 @@ use std::time::Duration;
 use electrumx_core::mempool::Mempool;
 use electrumx_core::merkle::Node;
 use electrumx_core::{ChainView, HashXKey, Height, Index, StoreError};
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use tokio::sync::Semaphore;
 
 use crate::block_tree::BlockTrees;
@@ -198,8 +198,12 @@ impl Reader {
         }
     }
 
-    pub(crate) fn mempool(&self) -> &RwLock<Mempool> {
-        &self.mempool
+    /// Locks the mempool; with little effort it is [`RpcError::Later`] while it is being changed.
+    pub(crate) fn mempool(&self, effort: Effort) -> Result<RwLockReadGuard<'_, Mempool>, RpcError> {
+        match effort {
+            Effort::Little => self.mempool.try_read().ok_or(RpcError::Later),
+            Effort::Usual | Effort::Whole => Ok(self.mempool.read()),
+        }
     }
 
     /// Returns a header's proof: see [`HeaderMerkle::proof`].
@@ -290,11 +294,7 @@ impl Reader {
         effort: Effort,
         take: impl FnOnce(&Mempool, &dyn ChainView) -> Result<T, StoreError>,
     ) -> Result<Snapshot<T>, RpcError> {
-        let mempool = match effort {
-            Effort::Little => self.mempool.try_read().ok_or(RpcError::Later)?,
-            Effort::Usual | Effort::Whole => self.mempool.read(),
-        };
-        Ok(self.snapshot_under(&mempool, take)?)
+        Ok(self.snapshot_under(&*self.mempool(effort)?, take)?)
     }
 
     /// As [`snapshot`](Self::snapshot), waiting for the mempool.

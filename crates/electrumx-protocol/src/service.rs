@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::available_parallelism;
 
 use electrumx_core::bitcoin::blockdata::constants::ChainHash;
 use electrumx_core::bitcoin::{Address, Network, OutPoint, ScriptBuf};
 use electrumx_core::mempool::Mempool;
 use electrumx_core::{BlockId, BlockTouches, ChainView, Changes, HashX, Index, StoreError};
 use parking_lot::RwLock;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::close::CloseReason;
 use crate::config::ServiceConfig;
@@ -25,9 +28,11 @@ use crate::reader::{Effort, Reader};
 use crate::script::ScriptMempool;
 use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
 
-/// Scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
+/// Most scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
 /// open.
 const NOTIFY_CHUNK: usize = 256;
+/// So few are not worth another thread.
+const LEAST_CHUNK: usize = 32;
 
 /// The Electrum service: index, mempool view and node, and the sessions that are served from them.
 ///
@@ -111,24 +116,39 @@ impl<N: Node> Service<N> {
         let _round = self.round.lock().await;
         self.announce_tip(&changes).await?;
         let scripts = self.hub.subscribed(&changes.touched.scripts);
-        for chunk in scripts.chunks(NOTIFY_CHUNK) {
-            let chunk = chunk.to_vec();
-            let statuses = self.blocking(move |reader| statuses(reader, chunk)).await?;
-            for (hashx, posted) in statuses {
-                match posted {
-                    Some(posted) => self.hub.post(hashx, posted),
-                    None => self.hub.close_subscribers(&hashx, CloseReason::HistoryTooLarge),
-                }
-            }
-        }
+        self.in_chunks(&scripts, statuses, |(hashx, posted)| match posted {
+            Some(posted) => self.hub.post(hashx, posted),
+            None => self.hub.close_subscribers(&hashx, CloseReason::HistoryTooLarge),
+        })
+        .await?;
         let outpoints = self.hub.subscribed_outpoints(&changes.touched);
-        for chunk in outpoints.chunks(NOTIFY_CHUNK) {
-            let chunk = chunk.to_vec();
-            for (outpoint, posted) in self.blocking(move |reader| states(reader, chunk)).await? {
-                self.hub.post_outpoint(outpoint, posted);
+        self.in_chunks(&outpoints, states, |(outpoint, posted)| {
+            self.hub.post_outpoint(outpoint, posted);
+        })
+        .await
+    }
+
+    /// Reads the states of scripts or outpoints on all cores, and hands on each chunk as it is done.
+    async fn in_chunks<K: Copy + Send + 'static, T: Send + 'static>(
+        &self,
+        keys: &[K],
+        read: fn(&Reader, Vec<K>) -> Result<Vec<T>, StoreError>,
+        mut take: impl FnMut(T),
+    ) -> Result<(), StoreError> {
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let size = keys.len().div_ceil(cores).clamp(LEAST_CHUNK, NOTIFY_CHUNK);
+        let mut chunks = keys.chunks(size);
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < cores
+                && let Some(chunk) = chunks.next()
+            {
+                let (reader, chunk) = (Arc::clone(&self.reader), chunk.to_vec());
+                running.spawn_blocking(move || read(&reader, chunk));
             }
+            let Some(done) = running.join_next().await else { return Ok(()) };
+            done.unwrap_or_else(|error| Err(unfinished(error)))?.into_iter().for_each(&mut take);
         }
-        Ok(())
     }
 
     async fn announce_tip(&self, changes: &Changes) -> Result<(), StoreError> {
@@ -173,9 +193,8 @@ impl<N: Node> Service<N> {
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let reader = Arc::clone(&self.reader);
-        tokio::task::spawn_blocking(move || read(&reader)).await.unwrap_or_else(|error| {
-            Err(StoreError::Backend { action: "read for notifications", source: error.into() })
-        })
+        let done = tokio::task::spawn_blocking(move || read(&reader)).await;
+        done.unwrap_or_else(|error| Err(unfinished(error)))
     }
 
     /// Waits for the node, but not for ever.
@@ -289,6 +308,11 @@ pub(crate) fn tip_header(
     json::integer(&mut header, tip.height);
     header.push(b'}');
     Ok(Some(TipHeader { id: tip, json: header }))
+}
+
+/// The error for a read that did not come to its end.
+fn unfinished(error: JoinError) -> StoreError {
+    StoreError::Backend { action: "read for notifications", source: error.into() }
 }
 
 /// Computes statuses from one snapshot; `None` for a history that is too large.

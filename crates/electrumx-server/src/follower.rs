@@ -1,13 +1,15 @@
 //! Follows the node: index, then mempool, then notifications, one consistent step after another.
 
 mod feed;
+#[cfg(test)]
+mod model;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use electrumx_core::processor::{ProcessError, Synced};
 use electrumx_core::{BlockId, Changes, StoreError};
-use electrumx_daemon::ZmqConfig;
+use electrumx_daemon::{ZmqConfig, ZmqFeed};
 use electrumx_protocol::Service;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
@@ -81,8 +83,8 @@ impl Follower {
     /// moment and is tried again.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let daemon = self.mempool.daemon().clone();
-        let mut calls =
-            Calls { look_now: LookNow::watch()?, feed: Feed::spawn(daemon, self.zmq.clone()) };
+        let feed = Feed::new(ZmqFeed::spawn(daemon, self.zmq.clone()));
+        let mut calls = Calls { look_now: LookNow::watch()?, feed };
         let result = self.follow(&mut calls).await;
         self.index.join().await;
         result

@@ -1,26 +1,28 @@
 //! Keeps the mempool view equal to the node's mempool: by listing it, and by following the node's feed.
 
+mod broadcasts;
 mod load;
 mod news;
 mod standing;
 
 use std::sync::Arc;
 
-use electrumx_core::bitcoin::Txid;
 use electrumx_core::coin::Bitcoin;
-use electrumx_core::mempool::Mempool;
+use electrumx_core::mempool::{Difference, Mempool, Resolved};
 use electrumx_core::{BlockId, Index};
-use electrumx_daemon::Daemon;
+use electrumx_daemon::{Daemon, DaemonError, SequencedMempool};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
+pub(crate) use broadcasts::Broadcast;
 pub(crate) use electrumx_core::Touched;
 pub(crate) use news::PoolEvent;
 pub(crate) use standing::Haste;
 
+use broadcasts::{Broadcasts, Verdict};
 use load::Loaded;
 use news::News;
-use standing::{Need, Standing};
+use standing::{Held, Need, Standing};
 
 /// The mempool view and what feeds it.
 pub(crate) struct MempoolView {
@@ -28,8 +30,7 @@ pub(crate) struct MempoolView {
     daemon: Daemon,
     index: Arc<dyn Index>,
     pool: Arc<RwLock<Mempool>>,
-    /// Transactions accepted since the last listing began: that listing may lack them.
-    accepted: Mutex<Vec<Txid>>,
+    broadcasts: Broadcasts,
     standing: Mutex<Standing>,
 }
 
@@ -52,8 +53,8 @@ impl MempoolView {
         index: Arc<dyn Index>,
         pool: Arc<RwLock<Mempool>>,
     ) -> Self {
-        let (accepted, standing) = (Mutex::default(), Mutex::default());
-        Self { coin, daemon, index, pool, accepted, standing }
+        let (broadcasts, standing) = (Broadcasts::default(), Mutex::default());
+        Self { coin, daemon, index, pool, broadcasts, standing }
     }
 
     /// Returns the client of the node.
@@ -72,37 +73,63 @@ impl MempoolView {
         touched: &mut Touched,
     ) -> anyhow::Result<Round> {
         if self.daemon.is_none() {
-            touched.extend(self.pool.write().apply(tip, &[], Vec::new()));
+            let mut pool = self.pool.write();
+            let gone = pool.difference(&[]).unlisted;
+            touched.extend(pool.apply(tip, &gone, Vec::new()));
             return Ok(Round::Consistent);
         }
         let info = self.daemon.mempool_info().await?;
         if !info.loaded {
             return Ok(Round::NodeIsLoading);
         }
-        let held = self.pool.read().len();
+        let held = {
+            let pool = self.pool.read();
+            Held { count: pool.len() as u64, fees: pool.fees() }
+        };
         match self.standing.lock().need(tip, &info, held, haste, Instant::now()) {
             Need::Nothing => return Ok(Round::Consistent),
             Need::ListingAt(at) => return Ok(Round::Deferred(at)),
             Need::Listing => {}
         }
-        self.accepted.lock().clear();
+        self.broadcasts.listing_begins();
         let began = Instant::now();
-        let listing = self.daemon.sequenced_mempool().await?;
+        let Some(listing) = self.list().await? else { return Ok(Round::NodeIsLoading) };
         let took = began.elapsed();
-        let missing = self.pool.read().missing(&listing.txids);
-        let Loaded { txs, complete } = self.load(missing, touched).await?;
+        let Difference { missing, unlisted: mut gone } =
+            self.pool.read().difference(&listing.txids);
+        let Loaded { txs, mut complete } = self.load(missing, touched).await?;
         if self.daemon.best_block_hash().await? != tip.hash {
             return Ok(Round::TipMoved);
         }
-        let mut listed = listing.txids;
         // Both under the lock, or a broadcast in between would be dropped as unlisted.
         let mut pool = self.pool.write();
-        listed.extend_from_slice(&self.accepted.lock());
-        touched.extend(pool.apply(tip, &listed, txs));
+        // Whether those left over are in the node's mempool only the next listing tells.
+        complete &= self.broadcasts.listing_ends(&mut gone) == 0;
+        touched.extend(pool.apply(tip, &gone, txs));
         drop(pool);
         let now = Instant::now();
         self.standing.lock().listed(tip, info, listing.sequence, complete, took, now);
         Ok(Round::Consistent)
+    }
+
+    /// Lists the node's mempool; `None` while the node is loading it.
+    ///
+    /// A node that is restarted between two calls has an empty mempool at first, and then a part of it. So it is asked
+    /// once more afterwards whether it is loading, and listed again if it looks like another node than before.
+    async fn list(&self) -> Result<Option<SequencedMempool>, DaemonError> {
+        let mut is_second = false;
+        loop {
+            let listing = self.daemon.sequenced_mempool().await?;
+            if !self.daemon.mempool_info().await?.loaded {
+                return Ok(None);
+            }
+            let is_emptied = listing.txids.is_empty() && !self.pool.read().is_empty();
+            let is_trusted = !is_emptied && self.standing.lock().is_later(listing.sequence);
+            if is_trusted || is_second {
+                return Ok(Some(listing));
+            }
+            is_second = true;
+        }
     }
 
     /// Takes over what the node's feed says has changed since the last listing on top of `tip`.
@@ -122,7 +149,7 @@ impl MempoolView {
         let missing = self.pool.read().missing(&news.added);
         // One that is gone already is told of by another event, or by a block.
         let resolved = self.resolve(self.fetch(&missing).await?).await?;
-        let mut complete = resolved.unresolved.is_empty();
+        let complete = resolved.unresolved.is_empty();
         let mut pool = self.pool.write();
         let view = self.index.view()?;
         let mut added = Vec::with_capacity(resolved.txs.len());
@@ -132,9 +159,9 @@ impl MempoolView {
                 added.push(tx);
             }
         }
+        self.broadcasts.left(&news.removed);
+        touched.extend(pool.remove(&news.removed));
         touched.extend(pool.insert(added));
-        // What was replaced left when the replacement came in; what left for another reason takes a listing.
-        complete &= !news.removed.iter().any(|txid| pool.tx(txid).is_some());
         drop(pool);
         Ok(self.standing.lock().followed(news.next, complete))
     }
@@ -144,20 +171,37 @@ impl MempoolView {
         self.standing.lock().feed_is(connected);
     }
 
-    /// Puts a transaction that the node has just accepted into the view.
+    /// Begins a broadcast: to be called before the node gets it.
+    pub(crate) fn begin_broadcast(&self) -> Broadcast {
+        self.broadcasts.begin()
+    }
+
+    /// Puts transactions that the node has just accepted into the view.
     ///
-    /// Returns what it touches; `None` when its origins are not known yet: only a whole round
-    /// can tell.
-    pub(crate) async fn accept(&self, raw: Vec<u8>) -> anyhow::Result<Option<Touched>> {
-        let resolved = self.resolve(vec![raw]).await?;
-        let Some((txid, _)) = resolved.txs.first() else { return Ok(None) };
-        let txid = *txid;
-        let mut pool = self.pool.write();
-        // A block may have confirmed it in the meantime.
-        if self.index.view()?.tx_num(&txid)?.is_some() {
-            return Ok(Some(Touched::default()));
+    /// Returns what they touch; `None` when only a whole round can tell what became of them.
+    pub(crate) async fn accept(
+        &self,
+        broadcast: &Broadcast,
+        raws: Vec<Vec<u8>>,
+    ) -> anyhow::Result<Option<Touched>> {
+        let Resolved { txs, unresolved } = self.resolve(raws).await?;
+        if !unresolved.is_empty() {
+            return Ok(None);
         }
-        self.accepted.lock().push(txid);
-        Ok(Some(pool.insert(resolved.txs)))
+        let mut pool = self.pool.write();
+        let view = self.index.view()?;
+        let mut added = Vec::with_capacity(txs.len());
+        for tx in txs {
+            // A block may have confirmed it in the meantime.
+            if pool.tx(&tx.0).is_some() || view.tx_num(&tx.0)?.is_some() {
+                continue;
+            }
+            match broadcast.verdict(&tx.0) {
+                Verdict::There => added.push(tx),
+                Verdict::Gone => {}
+                Verdict::Unsure => return Ok(None),
+            }
+        }
+        Ok(Some(pool.insert(added)))
     }
 }

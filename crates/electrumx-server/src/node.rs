@@ -12,7 +12,7 @@ use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, Raw
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::hold::Hold;
-use crate::mempool_view::MempoolView;
+use crate::mempool_view::{Broadcast, MempoolView};
 use crate::tx_files::TxFiles;
 
 /// Longest wait for a broadcast transaction to enter the mempool view by a whole round.
@@ -57,12 +57,13 @@ impl ServerNode {
         Self { daemon, mempool, follower, files }
     }
 
-    /// Makes an accepted transaction visible, at once if possible, else by a whole round.
-    async fn enter(&self, raw_tx: &str) {
-        let entered = match decode_hex(raw_tx) {
-            Some(raw) => self.mempool.accept(raw).await,
+    /// Makes accepted transactions visible, at once if possible, else by a whole round.
+    async fn enter<'a>(&self, broadcast: Broadcast, raw_txs: impl Iterator<Item = &'a str>) {
+        let entered = match raw_txs.map(decode_hex).collect::<Option<Vec<_>>>() {
+            Some(raws) => self.mempool.accept(&broadcast, raws).await,
             None => Ok(None),
         };
+        drop(broadcast);
         match entered {
             Ok(Some(touched)) => {
                 // The receiver is gone only when the server is stopping.
@@ -102,15 +103,22 @@ fn boxed<'a, T>(
 
 impl Node for ServerNode {
     async fn broadcast(&self, raw_tx: &str) -> Result<Txid, NodeError> {
+        let broadcast = self.mempool.begin_broadcast();
         let txid = boxed(self.daemon.send_raw_transaction(raw_tx)).await.map_err(node_error)?;
-        self.enter(raw_tx).await;
+        boxed(self.enter(broadcast, std::iter::once(raw_tx))).await;
         Ok(txid)
     }
 
     async fn broadcast_package(&self, raw_txs: &[String]) -> Result<Box<RawValue>, NodeError> {
         let txs: Vec<&str> = raw_txs.iter().map(String::as_str).collect();
+        let broadcast = self.mempool.begin_broadcast();
         let result = boxed(self.daemon.submit_package(&txs)).await.map_err(node_error)?;
-        self.wait_for_round().await;
+        if result.rejected.is_empty() {
+            boxed(self.enter(broadcast, txs.into_iter())).await;
+        } else {
+            // Some may be in all the same.
+            boxed(self.wait_for_round()).await;
+        }
         Ok(result.raw)
     }
 

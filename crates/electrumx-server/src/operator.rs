@@ -56,7 +56,7 @@ impl Operator {
     fn mempool(&self) -> Option<MempoolInfo> {
         let pool = self.pool.read();
         pool.tip()?;
-        let vbytes = pool.txs().map(|(_, tx)| u64::from(tx.vsize)).sum();
+        let vbytes = pool.rates().values().sum();
         Some(MempoolInfo { txs: pool.len() as u64, vbytes })
     }
 }

@@ -33,16 +33,10 @@ impl FeeBin {
 /// is not full.
 #[must_use]
 pub fn fee_histogram(mempool: &Mempool) -> Vec<FeeBin> {
-    let mut rates: BTreeMap<u64, u64> = BTreeMap::new();
-    for (_, tx) in mempool.txs() {
-        let vsize = u64::from(tx.vsize.max(1));
-        let decirate = tx.fee.saturating_mul(10) / vsize;
-        *rates.entry(decirate).or_default() += vsize;
-    }
-    bins(rates, FIRST_BIN_VSIZE)
+    bins(mempool.rates(), FIRST_BIN_VSIZE)
 }
 
-fn bins(rates: BTreeMap<u64, u64>, first_bin_vsize: u64) -> Vec<FeeBin> {
+fn bins(rates: &BTreeMap<u64, u64>, first_bin_vsize: u64) -> Vec<FeeBin> {
     let mut bins = Vec::new();
     let mut bin_vsize = first_bin_vsize;
     let mut open: Option<FeeBin> = None;
@@ -50,7 +44,7 @@ fn bins(rates: BTreeMap<u64, u64>, first_bin_vsize: u64) -> Vec<FeeBin> {
         bins.push(bin);
         *bin_vsize = *bin_vsize * 11 / 10;
     };
-    for (decirate, vsize) in rates.into_iter().rev() {
+    for (&decirate, &vsize) in rates.iter().rev() {
         // A rate that fills bins alone does not swallow what pays more.
         if let Some(bin) = open.take_if(|_| vsize > 2 * bin_vsize) {
             close(bin, &mut bin_vsize);
@@ -73,7 +67,7 @@ mod tests {
     use bitcoin::hashes::Hash as _;
 
     fn bins_of(rates: &[(u64, u64)], first_bin_vsize: u64) -> Vec<(u64, u64)> {
-        let bins = bins(rates.iter().copied().collect(), first_bin_vsize);
+        let bins = bins(&rates.iter().copied().collect(), first_bin_vsize);
         bins.into_iter().map(|bin| (bin.decirate, bin.vsize)).collect()
     }
 
@@ -100,5 +94,10 @@ mod tests {
         assert_eq!(bins.len(), 1);
         assert_eq!(bins[0], FeeBin { decirate: 19, vsize: 201 });
         assert!((bins[0].rate() - 1.9).abs() < 1e-9);
+        // What leaves leaves the histogram, too.
+        mempool.remove(&[Txid::from_byte_array([3; 32]), Txid::from_byte_array([1; 32])]);
+        assert_eq!(fee_histogram(&mempool), [FeeBin { decirate: 19, vsize: 100 }]);
+        mempool.remove(&[Txid::from_byte_array([2; 32])]);
+        assert_eq!(fee_histogram(&mempool), []);
     }
 }

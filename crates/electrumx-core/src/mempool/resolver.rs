@@ -3,7 +3,8 @@
 use bitcoin::{OutPoint, Txid};
 use rustc_hash::FxHashMap;
 
-use super::state::{Mempool, MempoolInput, MempoolOutput, MempoolTx};
+use super::state::Mempool;
+use super::tx::{MempoolInput, MempoolOutput, MempoolTx};
 use crate::block::ParsedTxs;
 use crate::coin::{Coin, ParseError};
 use crate::hash::{HashX, HashXKey};

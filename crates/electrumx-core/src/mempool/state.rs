@@ -1,81 +1,39 @@
 //! The transactions held and their indexes.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use bitcoin::hashes::Hash as _;
 use bitcoin::{OutPoint, Txid};
-use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::changes::{Touched, TouchedScripts};
+use super::by_script::ByScript;
+use super::slots::{Slot, Slots};
+use super::spends::Spends;
+use super::tx::{MempoolTx, UnconfirmedTx};
+use crate::changes::Touched;
 use crate::hash::HashX;
 use crate::position::BlockId;
-
-/// An input whose origin is known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MempoolInput {
-    /// The output it spends.
-    pub prevout: OutPoint,
-    /// The script of that output.
-    pub hashx: HashX,
-    /// Its value in satoshis.
-    pub value: u64,
-}
-
-/// An indexed output.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct MempoolOutput {
-    /// Index in its transaction.
-    pub vout: u32,
-    /// The script it pays to.
-    pub hashx: HashX,
-    /// Its value in satoshis.
-    pub value: u64,
-}
-
-/// An unconfirmed transaction.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MempoolTx {
-    /// What it spends.
-    pub inputs: Box<[MempoolInput]>,
-    /// What it pays to, ascending by `vout`; `OP_RETURN` outputs are left out.
-    pub outputs: Box<[MempoolOutput]>,
-    /// Fee in satoshis.
-    pub fee: u64,
-    /// Virtual size in vbytes (BIP 141).
-    pub vsize: u32,
-}
-
-impl MempoolTx {
-    fn scripts(&self) -> impl Iterator<Item = HashX> {
-        let inputs = self.inputs.iter().map(|input| input.hashx);
-        inputs.chain(self.outputs.iter().map(|output| output.hashx))
-    }
-}
-
-/// An unconfirmed transaction of a script's history.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct UnconfirmedTx {
-    /// Id.
-    pub txid: Txid,
-    /// 0; or −1 when one of its inputs is itself unconfirmed.
-    pub height: i8,
-    /// Fee in satoshis.
-    pub fee: u64,
-}
 
 /// The node's mempool, indexed by script and by outpoint.
 #[derive(Default, Debug)]
 pub struct Mempool {
     tip: Option<BlockId>,
-    txs: FxHashMap<Txid, MempoolTx>,
-    spends: FxHashMap<OutPoint, Txid>,
-    scripts: FxHashMap<HashX, Vec<Txid>>,
-    /// Transactions in the order they came. Some may have left; one that came back is in it twice.
-    arrivals: VecDeque<Txid>,
+    txs: Slots,
+    spends: Spends,
+    scripts: ByScript,
+    /// Virtual size by fee rate, in vbytes by tenths of a satoshi per vbyte.
+    rates: BTreeMap<u64, u64>,
+    /// Sum of all fees in satoshis.
+    fees: u64,
 }
 
-/// Arrivals are cleared of what left when they are this many more than twice what is held.
-const ARRIVALS_SLACK: usize = 1024;
+/// How a listing of the node's mempool differs from what is held.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Difference {
+    /// Transactions listed and not held, in the listing's order: they must be fetched.
+    pub missing: Vec<Txid>,
+    /// Transactions held and not listed, in no order: they left.
+    pub unlisted: Vec<Txid>,
+}
 
 impl Mempool {
     /// Returns the block on top of which the transactions were listed; `None` before the first round.
@@ -93,60 +51,64 @@ impl Mempool {
     /// Tells whether none is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.txs.is_empty()
+        self.txs.len() == 0
     }
 
     /// Returns a transaction.
     #[must_use]
     pub fn tx(&self, txid: &Txid) -> Option<&MempoolTx> {
-        self.txs.get(txid)
+        self.txs.by_id(txid)
     }
 
     /// Returns all transactions, in no order.
-    pub fn txs(&self) -> impl ExactSizeIterator<Item = (&Txid, &MempoolTx)> {
-        self.txs.iter()
+    pub fn txs(&self) -> impl Iterator<Item = (&Txid, &MempoolTx)> {
+        self.txs.iter().map(|(_, held)| (&held.txid, &held.tx))
     }
 
     /// Returns the unconfirmed transaction that spends an output.
     #[must_use]
     pub fn spender(&self, prevout: &OutPoint) -> Option<Txid> {
-        self.spends.get(prevout).copied()
+        let slot = self.spends.spender(&self.txs, prevout)?;
+        self.txs.get(slot).map(|held| held.txid)
     }
 
     /// Returns a transaction's height as in histories: 0, or −1 when one of its inputs is itself
     /// unconfirmed; `None` when it is not held.
     #[must_use]
     pub fn height_of(&self, txid: &Txid) -> Option<i8> {
-        self.txs.get(txid).map(|tx| self.height(tx))
+        self.txs.by_id(txid).map(|tx| self.height(tx))
     }
 
-    /// Returns the transactions that came last, newest first, at most `count`.
+    /// Returns the transactions that came last, newest first, at most `count`. One that left and came back is as new
+    /// as its return.
     #[must_use]
     pub fn recent(&self, count: usize) -> Vec<(Txid, &MempoolTx)> {
-        let mut recent: Vec<(Txid, &MempoolTx)> = Vec::with_capacity(count);
-        for txid in self.arrivals.iter().rev() {
-            if recent.len() == count {
-                break;
-            }
-            if let Some(tx) = self.txs.get(txid)
-                && recent.iter().all(|(other, _)| other != txid)
-            {
-                recent.push((*txid, tx));
-            }
-        }
-        recent
+        self.txs.newest_first().take(count).map(|held| (held.txid, &held.tx)).collect()
+    }
+
+    /// Returns the size of the transactions that pay each fee rate, in vbytes by tenths of a satoshi per vbyte
+    /// (rounded down).
+    #[must_use]
+    pub fn rates(&self) -> &BTreeMap<u64, u64> {
+        &self.rates
+    }
+
+    /// Returns the sum of all fees in satoshis.
+    #[must_use]
+    pub fn fees(&self) -> u64 {
+        self.fees
     }
 
     /// Returns a script's unconfirmed transactions in canonical order: height 0 before −1, then by
     /// txid as displayed. Statuses are computed in this order.
     #[must_use]
     pub fn script_txs(&self, hashx: &HashX) -> Vec<UnconfirmedTx> {
-        let Some(txids) = self.scripts.get(hashx) else { return Vec::new() };
-        let mut txs: Vec<_> = txids
-            .iter()
-            .filter_map(|txid| {
-                let tx = self.txs.get(txid)?;
-                Some(UnconfirmedTx { txid: *txid, height: self.height(tx), fee: tx.fee })
+        let held = self.scripts.of(hashx).iter().filter_map(|slot| self.txs.get(*slot));
+        let mut txs: Vec<_> = held
+            .map(|held| UnconfirmedTx {
+                txid: held.txid,
+                height: self.height(&held.tx),
+                fee: held.tx.fee,
             })
             .collect();
         txs.sort_unstable_by_key(|tx| {
@@ -163,10 +125,10 @@ impl Mempool {
     pub fn script_utxos(&self, hashx: &HashX) -> Vec<(OutPoint, u64)> {
         let mut utxos = Vec::new();
         for entry in self.script_txs(hashx) {
-            let Some(tx) = self.txs.get(&entry.txid) else { continue };
+            let Some(tx) = self.tx(&entry.txid) else { continue };
             for output in tx.outputs.iter().filter(|output| output.hashx == *hashx) {
                 let outpoint = OutPoint { txid: entry.txid, vout: output.vout };
-                if !self.spends.contains_key(&outpoint) {
+                if self.spender(&outpoint).is_none() {
                     utxos.push((outpoint, output.value));
                 }
             }
@@ -177,11 +139,10 @@ impl Mempool {
     /// Returns by how many satoshis the unconfirmed transactions change a script's balance.
     #[must_use]
     pub fn balance_change(&self, hashx: &HashX) -> i64 {
-        let Some(txids) = self.scripts.get(hashx) else { return 0 };
         let mut change: i128 = 0;
-        for tx in txids.iter().filter_map(|txid| self.txs.get(txid)) {
-            let received = tx.outputs.iter().filter(|output| output.hashx == *hashx);
-            let sent = tx.inputs.iter().filter(|input| input.hashx == *hashx);
+        for held in self.scripts.of(hashx).iter().filter_map(|slot| self.txs.get(*slot)) {
+            let received = held.tx.outputs.iter().filter(|output| output.hashx == *hashx);
+            let sent = held.tx.inputs.iter().filter(|input| input.hashx == *hashx);
             change += received.map(|output| i128::from(output.value)).sum::<i128>();
             change -= sent.map(|input| i128::from(input.value)).sum::<i128>();
         }
@@ -189,33 +150,41 @@ impl Mempool {
     }
 
     fn height(&self, tx: &MempoolTx) -> i8 {
-        let unconfirmed = |input: &MempoolInput| self.txs.contains_key(&input.prevout.txid);
-        if tx.inputs.iter().any(unconfirmed) { -1 } else { 0 }
+        if tx.inputs.iter().any(|input| self.txs.contains(&input.prevout.txid)) { -1 } else { 0 }
     }
 
-    /// Returns which of the listed transactions are not held and must be fetched.
+    /// Returns which of these transactions are not held.
     #[must_use]
-    pub fn missing(&self, listed: &[Txid]) -> Vec<Txid> {
-        listed.iter().filter(|txid| !self.txs.contains_key(*txid)).copied().collect()
+    pub fn missing(&self, txids: &[Txid]) -> Vec<Txid> {
+        txids.iter().filter(|txid| !self.txs.contains(txid)).copied().collect()
     }
 
-    /// Takes over the node's mempool as listed on top of `tip`: drops what is not listed, adds `added`.
+    /// Compares what is held with a listing of the node's mempool.
+    #[must_use]
+    pub fn difference(&self, listed: &[Txid]) -> Difference {
+        let mut is_listed = vec![false; self.txs.end()];
+        let mut missing = Vec::new();
+        for txid in listed {
+            match self.txs.find(txid) {
+                Some(slot) => is_listed[slot as usize] = true,
+                None => missing.push(*txid),
+            }
+        }
+        let unlisted = self.txs.iter().filter(|(slot, _)| !is_listed[*slot as usize]);
+        Difference { missing, unlisted: unlisted.map(|(_, held)| held.txid).collect() }
+    }
+
+    /// Takes over the node's mempool as listed on top of `tip`: `gone` leaves, `added` comes.
     ///
     /// Returns what changed: scripts whose unconfirmed history did, transactions that came, left or
     /// changed their height, and what those spend.
-    pub fn apply(
-        &mut self,
-        tip: BlockId,
-        listed: &[Txid],
-        added: Vec<(Txid, MempoolTx)>,
-    ) -> Touched {
+    pub fn apply(&mut self, tip: BlockId, gone: &[Txid], added: Vec<(Txid, MempoolTx)>) -> Touched {
         let mut touched = Touched::default();
         self.tip = Some(tip);
-        let listed: FxHashSet<&Txid> = listed.iter().collect();
-        let gone: Vec<Txid> =
-            self.txs.keys().filter(|txid| !listed.contains(txid)).copied().collect();
         for txid in gone {
-            self.remove(&txid, &mut touched);
+            if let Some(slot) = self.txs.find(txid) {
+                self.remove_one(slot, &mut touched);
+            }
         }
         self.insert_all(added, &mut touched);
         touched
@@ -229,81 +198,83 @@ impl Mempool {
         touched
     }
 
+    /// Removes transactions that the node no longer has, and whatever spends them, without a listing.
+    pub fn remove(&mut self, gone: &[Txid]) -> Touched {
+        let mut touched = Touched::default();
+        for txid in gone {
+            if let Some(slot) = self.txs.find(txid) {
+                self.remove_with_descendants(slot, &mut touched);
+            }
+        }
+        touched
+    }
+
     fn insert_all(&mut self, added: Vec<(Txid, MempoolTx)>, touched: &mut Touched) {
         let added: Vec<_> =
-            added.into_iter().filter(|(txid, _)| !self.txs.contains_key(txid)).collect();
+            added.into_iter().filter(|(txid, _)| !self.txs.contains(txid)).collect();
         for (_, tx) in &added {
             for input in &tx.inputs {
-                if let Some(replaced) = self.spender(&input.prevout) {
+                if let Some(replaced) = self.spends.spender(&self.txs, &input.prevout) {
                     self.remove_with_descendants(replaced, touched);
                 }
             }
         }
-        let txids: Vec<Txid> = added.iter().map(|(txid, _)| *txid).collect();
+        let mut slots = Vec::with_capacity(added.len());
         for (txid, tx) in added {
             touch(&txid, &tx, touched);
-            for input in &tx.inputs {
-                self.spends.insert(input.prevout, txid);
+            self.fees = self.fees.saturating_add(tx.fee);
+            *self.rates.entry(tx.decirate()).or_default() += tx.counted_vsize();
+            let scripts = tx.distinct_scripts();
+            let slot = self.txs.insert(txid, tx);
+            self.spends.insert(&self.txs, slot);
+            for hashx in scripts {
+                self.scripts.insert(hashx, slot);
             }
-            for hashx in tx.scripts().collect::<TouchedScripts>() {
-                self.scripts.entry(hashx).or_default().push(txid);
-            }
-            self.txs.insert(txid, tx);
-            self.arrivals.push_back(txid);
+            slots.push(slot);
         }
-        for txid in txids {
-            self.touch_children(&txid, touched);
-        }
-        if self.arrivals.len() > 2 * self.txs.len() + ARRIVALS_SLACK {
-            let mut seen = FxHashSet::default();
-            let newest_first = self.arrivals.iter().rev().copied();
-            let kept =
-                newest_first.filter(|txid| self.txs.contains_key(txid) && seen.insert(*txid));
-            self.arrivals = kept.collect();
-            self.arrivals.make_contiguous().reverse();
+        for slot in slots {
+            self.touch_children(slot, touched);
         }
     }
 
-    fn remove(&mut self, txid: &Txid, touched: &mut Touched) {
-        self.touch_children(txid, touched);
-        let Some(tx) = self.txs.remove(txid) else { return };
-        touch(txid, &tx, touched);
-        for input in &tx.inputs {
-            if self.spends.get(&input.prevout) == Some(txid) {
-                self.spends.remove(&input.prevout);
-            }
+    fn remove_one(&mut self, slot: Slot, touched: &mut Touched) {
+        self.touch_children(slot, touched);
+        self.spends.remove(&self.txs, slot);
+        let Some(held) = self.txs.remove(slot) else { return };
+        touch(&held.txid, &held.tx, touched);
+        for hashx in held.tx.distinct_scripts() {
+            self.scripts.remove(&hashx, slot);
         }
-        for hashx in tx.scripts().collect::<TouchedScripts>() {
-            if let Some(txids) = self.scripts.get_mut(&hashx) {
-                txids.retain(|other| other != txid);
-                if txids.is_empty() {
-                    self.scripts.remove(&hashx);
-                }
+        self.fees = self.fees.saturating_sub(held.tx.fee);
+        let decirate = held.tx.decirate();
+        if let Some(vsize) = self.rates.get_mut(&decirate) {
+            *vsize -= held.tx.counted_vsize();
+            if *vsize == 0 {
+                self.rates.remove(&decirate);
             }
         }
     }
 
-    fn remove_with_descendants(&mut self, txid: Txid, touched: &mut Touched) {
-        let mut pending = vec![txid];
-        while let Some(txid) = pending.pop() {
-            pending.extend(self.children(&txid));
-            self.remove(&txid, touched);
+    fn remove_with_descendants(&mut self, slot: Slot, touched: &mut Touched) {
+        let mut pending = vec![slot];
+        while let Some(slot) = pending.pop() {
+            pending.extend(self.children(slot));
+            self.remove_one(slot, touched);
         }
     }
 
     /// A transaction that comes or goes changes the height of those that spend it.
-    fn touch_children(&self, txid: &Txid, touched: &mut Touched) {
-        for child in self.children(txid) {
-            if let Some(tx) = self.txs.get(&child) {
-                touch(&child, tx, touched);
-            }
+    fn touch_children(&self, slot: Slot, touched: &mut Touched) {
+        for held in self.children(slot).into_iter().filter_map(|child| self.txs.get(child)) {
+            touch(&held.txid, &held.tx, touched);
         }
     }
 
-    fn children(&self, txid: &Txid) -> Vec<Txid> {
-        let Some(tx) = self.txs.get(txid) else { return Vec::new() };
-        let outpoints = tx.outputs.iter().map(|output| OutPoint { txid: *txid, vout: output.vout });
-        outpoints.filter_map(|outpoint| self.spender(&outpoint)).collect()
+    fn children(&self, slot: Slot) -> Vec<Slot> {
+        let Some(held) = self.txs.get(slot) else { return Vec::new() };
+        let vouts = held.tx.outputs.iter().map(|output| output.vout);
+        let outpoints = vouts.map(|vout| OutPoint { txid: held.txid, vout });
+        outpoints.filter_map(|outpoint| self.spends.spender(&self.txs, &outpoint)).collect()
     }
 }
 

@@ -59,6 +59,12 @@ impl ZmqFeed {
         Self { events }
     }
 
+    /// Makes a feed of events that are learnt in another way, such as a test's.
+    #[must_use]
+    pub fn of(events: mpsc::Receiver<ZmqEvent>) -> Self {
+        Self { events }
+    }
+
     /// Waits for the next event; for ever when the feed is off or has ended. Cancel-safe.
     pub async fn next(&mut self) -> ZmqEvent {
         match self.events.recv().await {

@@ -177,7 +177,8 @@ pub(super) async fn relay_fee<N: Node>(
 ) -> Result<(), RpcError> {
     params.none()?;
     let service = &session.service;
-    let fee = service.fees.relay_fee.get(service.ask(service.node.relay_fee())).await?;
+    let ask = service.ask(service.node.relay_fee());
+    let fee = service.fees.relay_fee.get(fees::SETTING_LIFETIME, ask).await?;
     json::rate(out, fee);
     Ok(())
 }

@@ -253,7 +253,9 @@ impl Chain {
 
     fn list(&mut self, added: Vec<(Txid, MempoolTx)>) -> Touched {
         let tip = self.tip();
-        self.mempool.write().apply(tip, &self.pooled, added)
+        let mut mempool = self.mempool.write();
+        let gone = mempool.difference(&self.pooled).unlisted;
+        mempool.apply(tip, &gone, added)
     }
 
     pub(crate) fn changes(&self, touched: Touched) -> Changes {

@@ -1,7 +1,7 @@
 //! The node's ZMQ feed, as the follower takes it.
 
 use electrumx_core::BlockId;
-use electrumx_daemon::{Daemon, ZmqConfig, ZmqEvent, ZmqFeed};
+use electrumx_daemon::{ZmqEvent, ZmqFeed};
 use tokio::time::Instant;
 
 use crate::mempool_view::{MempoolView, PoolEvent, Touched};
@@ -21,8 +21,8 @@ pub(super) enum Due {
 }
 
 impl Feed {
-    pub(super) fn spawn(daemon: Daemon, config: ZmqConfig) -> Self {
-        Self(ZmqFeed::spawn(daemon, config))
+    pub(super) fn new(feed: ZmqFeed) -> Self {
+        Self(feed)
     }
 
     /// Waits for an event, for ever if there is no feed. Cancel-safe.

@@ -9,8 +9,14 @@ use tokio::time::Instant;
 /// The mempool is listed at least this often, whatever the node's counts say.
 const FULL_LISTING: Duration = Duration::from_secs(30);
 
+/// The same while every change is told by the feed, whose numbers prove that none is missing.
+const FULL_LISTING_WITH_FEED: Duration = Duration::from_secs(300);
+
 /// After a listing none is made for this many times as long as it took: a tenth of the time at most goes into them.
 const REST: u32 = 9;
+
+/// A difference that the feed may still explain must last so long before it counts.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Whether somebody waits for the view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,11 +36,21 @@ pub(super) enum Need {
     ListingAt(Instant),
 }
 
+/// What the view holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Held {
+    pub(super) count: u64,
+    /// Sum of the fees in satoshis.
+    pub(super) fees: u64,
+}
+
 /// What is known of the view.
 #[derive(Default, Debug)]
 pub(super) struct Standing {
     last: Option<Listing>,
     feed_is_connected: bool,
+    /// Since when the node's counts are others than the view's, although the feed lacks nothing.
+    differs_since: Option<Instant>,
 }
 
 /// The last listing.
@@ -43,6 +59,8 @@ struct Listing {
     tip: BlockId,
     /// What the node said of its mempool just before.
     info: MempoolInfo,
+    /// The number of the first event of the feed that was not in the listing.
+    sequence: u64,
     /// The number of the first event of the feed that is not in the view; `None` when the count is lost.
     next: Option<u64>,
     /// Whether all that was listed is in the view.
@@ -51,32 +69,51 @@ struct Listing {
     took: Duration,
 }
 
+impl Held {
+    /// Tells whether the node's mempool has as many transactions with as much in fees, as far as the node tells.
+    fn agrees_with(self, info: &MempoolInfo) -> bool {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "money is below 2^53"
+        )]
+        let fees = info.total_fee.map(|btc| (btc * 1e8).round() as u64);
+        info.size == self.count && fees.is_none_or(|fees| fees == self.fees)
+    }
+}
+
 impl Standing {
-    /// Tells whether to list the mempool, of which the node says `info` and the view holds `held` transactions.
+    /// Tells whether to list the mempool, of which the node says `info` and the view holds `held`.
     pub(super) fn need(
-        &self,
+        &mut self,
         tip: BlockId,
         info: &MempoolInfo,
-        held: usize,
+        held: Held,
         haste: Haste,
         now: Instant,
     ) -> Need {
+        let differs_since = self.differs_since.take();
         let Some(last) = self.last.as_ref().filter(|last| last.tip == tip) else {
             return Need::Listing;
         };
         let rest = last.took * REST;
-        if now - last.ended >= FULL_LISTING.max(rest) {
+        let follows = self.feed_is_connected && last.next.is_some();
+        let longest = if follows { FULL_LISTING_WITH_FEED } else { FULL_LISTING };
+        if now - last.ended >= longest.max(rest) {
             return Need::Listing;
         }
-        let equal = match last.next.filter(|_| self.feed_is_connected) {
-            // The feed kept the view up to date; the number is a cheap proof.
-            Some(_) => info.size == held as u64,
-            None => *info == last.info,
-        };
+        // The feed keeps the view up to date; counts and fees are a cheap proof.
+        let equal = if follows { held.agrees_with(info) } else { *info == last.info };
         if last.complete && equal {
             return Need::Nothing;
         }
-        let at = last.ended + rest;
+        let mut at = last.ended + rest;
+        if follows && last.complete {
+            // What the node has counted already may be on its way.
+            let since = differs_since.unwrap_or(now);
+            self.differs_since = Some(since);
+            at = at.max(since + PATIENCE);
+        }
         if haste == Haste::Asked || at <= now { Need::Listing } else { Need::ListingAt(at) }
     }
 
@@ -85,12 +122,19 @@ impl Standing {
         &mut self,
         tip: BlockId,
         info: MempoolInfo,
-        next: u64,
+        sequence: u64,
         complete: bool,
         took: Duration,
         now: Instant,
     ) {
-        self.last = Some(Listing { tip, info, next: Some(next), complete, ended: now, took });
+        let next = Some(sequence);
+        self.last = Some(Listing { tip, info, sequence, next, complete, ended: now, took });
+    }
+
+    /// Tells whether a listing with this number can come after the last one. One that cannot comes from another node, or
+    /// from one that was restarted.
+    pub(super) fn is_later(&self, next: u64) -> bool {
+        self.last.as_ref().is_none_or(|last| last.sequence <= next)
     }
 
     /// Returns the number of the event to come; `None` when the view does not follow the feed on top of `tip`.
@@ -137,6 +181,10 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
+    fn held(count: u64) -> Held {
+        Held { count, fees: 7 }
+    }
+
     fn list(standing: &mut Standing, complete: bool, now: Instant) {
         standing.listed(tip(1), info(5), 40, complete, TOOK, now);
     }
@@ -144,39 +192,56 @@ mod tests {
     #[test]
     fn without_a_feed_the_counts_decide() {
         let (start, mut standing) = (Instant::now(), Standing::default());
-        assert_eq!(standing.need(tip(1), &info(0), 0, Haste::Usual, start), Need::Listing);
+        assert_eq!(standing.need(tip(1), &info(0), held(0), Haste::Usual, start), Need::Listing);
         list(&mut standing, true, start);
-        let need = |size, haste, after| standing.need(tip(1), &info(size), 5, haste, start + after);
         assert_eq!(standing.next_event(tip(1)), None);
+        let mut need =
+            |size, haste, after| standing.need(tip(1), &info(size), held(5), haste, start + after);
         assert_eq!(need(5, Haste::Asked, TOOK), Need::Nothing);
         assert_eq!(need(6, Haste::Usual, TOOK), Need::ListingAt(start + 9 * TOOK));
         assert_eq!(need(6, Haste::Asked, TOOK), Need::Listing);
         assert_eq!(need(6, Haste::Usual, 9 * TOOK), Need::Listing);
         assert_eq!(need(5, Haste::Usual, 9 * TOOK), Need::Nothing);
         assert_eq!(need(5, Haste::Usual, FULL_LISTING), Need::Listing);
-        assert_eq!(standing.need(tip(2), &info(5), 5, Haste::Usual, start), Need::Listing);
+        assert_eq!(standing.need(tip(2), &info(5), held(5), Haste::Usual, start), Need::Listing);
     }
 
     #[test]
     fn with_a_feed_the_number_of_transactions_decides() {
         let (start, mut standing) = (Instant::now(), Standing::default());
         let due = start + 9 * TOOK;
-        let need = |standing: &Standing, size, held| {
-            standing.need(tip(1), &info(size), held, Haste::Usual, start)
+        let need = |standing: &mut Standing, size, count| {
+            standing.need(tip(1), &info(size), held(count), Haste::Usual, start)
         };
         list(&mut standing, true, start);
         standing.feed_is(true);
         assert_eq!(standing.next_event(tip(1)), None, "what was before it counts as missed");
-        assert_eq!(need(&standing, 5, 5), Need::ListingAt(due));
+        assert_eq!(need(&mut standing, 5, 5), Need::ListingAt(due));
         list(&mut standing, true, start);
         assert_eq!(standing.next_event(tip(1)), Some(40));
         assert_eq!(standing.next_event(tip(2)), None);
         assert_eq!(standing.followed(42, true), None);
         assert_eq!(standing.next_event(tip(1)), Some(42));
-        assert_eq!(need(&standing, 7, 7), Need::Nothing);
-        assert_eq!(need(&standing, 8, 7), Need::ListingAt(due));
+        assert_eq!(need(&mut standing, 7, 7), Need::Nothing);
+        let mut later =
+            |size, after| standing.need(tip(1), &info(size), held(7), Haste::Usual, start + after);
+        assert_eq!(later(7, FULL_LISTING), Need::Nothing);
+        assert_eq!(later(7, FULL_LISTING_WITH_FEED), Need::Listing);
+        let (late, soon) = (10 * TOOK, PATIENCE / 2);
+        assert_eq!(later(8, late), Need::ListingAt(start + late + PATIENCE));
+        assert_eq!(later(8, late + soon), Need::ListingAt(start + late + PATIENCE));
+        assert_eq!(later(8, late + PATIENCE), Need::Listing);
+        assert_eq!(later(7, late + soon), Need::Nothing);
+        assert_eq!(later(8, late + PATIENCE), Need::ListingAt(start + late + 2 * PATIENCE));
+        let paying = |fee| {
+            let text = format!(r#"{{"size":7,"bytes":0,"total_fee":{fee},"mempoolminfee":0}}"#);
+            serde_json::from_str::<MempoolInfo>(&text).unwrap()
+        };
+        let agrees = |fee| held(7).agrees_with(&paying(fee));
+        assert!(agrees("0.00000007") && !agrees("0.00000008"));
+        assert_eq!(need(&mut standing, 8, 7), Need::ListingAt(due));
         assert_eq!(standing.followed(43, false), Some(due));
-        assert_eq!(need(&standing, 7, 7), Need::ListingAt(due));
+        assert_eq!(need(&mut standing, 7, 7), Need::ListingAt(due));
         list(&mut standing, true, start);
         assert_eq!(standing.lose_count(), due);
         assert_eq!(standing.next_event(tip(1)), None);
@@ -186,10 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_falls_is_of_another_node() {
+        let mut standing = Standing::default();
+        assert!(standing.is_later(0));
+        list(&mut standing, true, Instant::now());
+        standing.lose_count();
+        assert!(!standing.is_later(39) && standing.is_later(40));
+    }
+
+    #[test]
     fn what_is_incomplete_is_listed_again() {
         let (start, mut standing) = (Instant::now(), Standing::default());
         list(&mut standing, false, start);
-        let need = standing.need(tip(1), &info(5), 5, Haste::Usual, start);
+        let need = standing.need(tip(1), &info(5), held(5), Haste::Usual, start);
         assert_eq!(need, Need::ListingAt(start + 9 * TOOK));
     }
 }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 use electrumx_testkit::{
-    Coins, Content, ElectrumClient, Regtest, ScriptKind, Truth, scripthash_hex, wait_until,
+    Coins, Content, ElectrumClient, Regtest, RegtestBuilder, ScriptKind, Truth, scripthash_hex,
+    wait_until,
 };
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ struct World {
 }
 
 impl World {
-    fn new(node: electrumx_testkit::RegtestBuilder) -> Result<Self> {
+    fn new(node: RegtestBuilder) -> Result<Self> {
         let setup = Setup::with(node, |_| Ok(()))?;
         let mut coins = Coins::new(&setup.node, 5);
         coins.mature(10)?;
@@ -68,14 +69,23 @@ impl World {
 
 #[test]
 fn each_event_of_the_mempool_is_told_once_and_answered_rightly() {
-    let mut world = World::new(Regtest::builder().arg("-persistmempool=0")).unwrap();
-    receive_and_chain(&mut world).unwrap();
-    replace(&mut world).unwrap();
-    evict_by_conflict(&mut world).unwrap();
-    confirm_in_one_block(&mut world).unwrap();
-    fees(&mut world).unwrap();
-    restart_without_mempool(&mut world).unwrap();
-    unsubscribed_is_not_told(&mut world).unwrap();
+    each_event(Regtest::builder()).unwrap();
+}
+
+#[test]
+fn with_the_feed_each_event_of_the_mempool_is_told_once_and_answered_rightly() {
+    each_event(Regtest::builder().zmq(true)).unwrap();
+}
+
+fn each_event(node: RegtestBuilder) -> Result<()> {
+    let mut world = World::new(node.arg("-persistmempool=0"))?;
+    receive_and_chain(&mut world)?;
+    replace(&mut world)?;
+    evict_by_conflict(&mut world)?;
+    confirm_in_one_block(&mut world)?;
+    fees(&mut world)?;
+    restart_without_mempool(&mut world)?;
+    unsubscribed_is_not_told(&mut world)
 }
 
 fn receive_and_chain(world: &mut World) -> Result<()> {

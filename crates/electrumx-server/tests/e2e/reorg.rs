@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 use electrumx_testkit::{
-    Coins, Content, Regtest, Replacement, ScriptKind, Traffic, Truth, fresh_script, scripthash_hex,
+    Coins, Content, Regtest, RegtestBuilder, Replacement, ScriptKind, Traffic, Truth, fresh_script,
+    scripthash_hex,
 };
 use serde_json::json;
 
@@ -238,35 +239,44 @@ fn a_hundred_and_twenty_blocks(world: &mut World) -> Result<()> {
 /// Nothing stands still here: branches compete while the server looks, and payments go on.
 #[test]
 fn reorganisations_without_a_pause_end_in_the_truth() {
-    let setup = Setup::start().unwrap();
+    without_a_pause(Regtest::builder()).unwrap();
+}
+
+#[test]
+fn with_the_feed_reorganisations_without_a_pause_end_in_the_truth() {
+    without_a_pause(Regtest::builder().zmq(true)).unwrap();
+}
+
+fn without_a_pause(node: RegtestBuilder) -> Result<()> {
+    let setup = Setup::with(node, |_| Ok(()))?;
     let mut traffic = Traffic::new(&setup.node, 8);
-    traffic.coins.mature(10).unwrap();
-    traffic.coins.split(60, 1_000_000).unwrap();
-    setup.node.mine(1).unwrap();
+    traffic.coins.mature(10)?;
+    traffic.coins.split(60, 1_000_000)?;
+    setup.node.mine(1)?;
     let mut truth = Truth::default();
-    setup.settle(&mut truth).unwrap();
+    setup.settle(&mut truth)?;
     let scripts: Vec<_> =
         ScriptKind::POOLED.iter().map(|&kind| traffic.coins.script_at(kind, 1)).collect();
-    let mut watcher = Watcher::new(&setup.server, &scripts.iter().collect::<Vec<_>>()).unwrap();
+    let mut watcher = Watcher::new(&setup.server, &scripts.iter().collect::<Vec<_>>())?;
     for round in 0..25_u32 {
-        traffic.send(4).unwrap();
-        setup.node.mine(1).unwrap();
-        let depth = 1 + u32::try_from(traffic.random(8)).unwrap();
-        let length = depth + u32::try_from(traffic.random(3)).unwrap() - 1;
+        traffic.send(4)?;
+        setup.node.mine(1)?;
+        let depth = 1 + u32::try_from(traffic.random(8))?;
+        let length = depth + u32::try_from(traffic.random(3))? - 1;
         let mode = if round % 2 == 0 { Replacement::Mempool } else { Replacement::Empty };
-        setup.node.reorg(depth, length, mode).unwrap();
-        traffic.coins.refresh().unwrap();
+        setup.node.reorg(depth, length, mode)?;
+        traffic.coins.refresh()?;
         if round % 5 == 4 {
-            setup.settle(&mut truth).unwrap();
-            watcher.settle(&truth).unwrap();
+            setup.settle(&mut truth)?;
+            watcher.settle(&truth)?;
         }
     }
-    setup.settle_all(&mut truth).unwrap();
-    watcher.settle(&truth).unwrap();
+    setup.settle_all(&mut truth)?;
+    watcher.settle(&truth)?;
 
     // A server that saw none of it has the same.
-    let db = tempfile::tempdir().unwrap();
-    let mut fresh = start_server(&setup.node, db.path(), &OFTEN).unwrap();
-    fresh.wait_ready(PATIENCE).unwrap();
-    settle_on(&fresh, &truth).unwrap();
+    let db = tempfile::tempdir()?;
+    let mut fresh = start_server(&setup.node, db.path(), &OFTEN)?;
+    fresh.wait_ready(PATIENCE)?;
+    settle_on(&fresh, &truth)
 }

@@ -1,0 +1,141 @@
+//! The node's RPC, and its blocks.
+
+use std::sync::Arc;
+
+use electrumx_core::bitcoin::consensus::encode::{deserialize_hex, serialize_hex};
+use electrumx_core::bitcoin::consensus::serialize;
+use electrumx_core::bitcoin::{Amount, BlockHash, Transaction, Txid};
+use electrumx_core::{BlockId, BlockSource, Height, RawBlock, SourceError, SourceTip};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::node::{Node, Tx};
+
+pub(super) type Shared = Arc<Mutex<Node>>;
+
+/// Serves the node's RPC on loopback, as long as the runtime lives; returns its URL.
+pub(super) async fn serve(node: Shared) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://user:secret@{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer_all(stream, Arc::clone(&node)));
+        }
+    });
+    url
+}
+
+async fn answer_all(stream: TcpStream, node: Shared) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (mut line, mut length) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().ok()?;
+            }
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.ok()?;
+        let reply = match serde_json::from_slice(&body).ok()? {
+            Value::Array(calls) => calls.iter().map(|call| answer(&node, call)).collect(),
+            call => answer(&node, &call),
+        };
+        let reply = reply.to_string();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            reply.len()
+        );
+        stream.write_all((head + &reply).as_bytes()).await.ok()?;
+    }
+}
+
+fn answer(node: &Shared, call: &Value) -> Value {
+    let mut node = node.lock();
+    node.called();
+    match result(&mut node, call["method"].as_str().unwrap_or_default(), &call["params"]) {
+        Ok(result) => json!({"jsonrpc": "2.0", "result": result, "id": call["id"]}),
+        Err((code, message)) => {
+            let error = json!({"code": code, "message": message});
+            json!({"jsonrpc": "2.0", "error": error, "id": call["id"]})
+        }
+    }
+}
+
+fn result(node: &mut Node, method: &str, params: &Value) -> Result<Value, (i32, &'static str)> {
+    let parse = |hex: &Value| -> Tx {
+        let tx: Transaction = deserialize_hex(hex.as_str().unwrap()).unwrap();
+        Tx { txid: tx.compute_txid(), tx }
+    };
+    Ok(match method {
+        "getbestblockhash" => json!(node.tip().to_string()),
+        "getmempoolinfo" => {
+            let bytes: usize = node.pool.iter().map(|tx| tx.tx.vsize()).sum();
+            json!({
+                "size": node.pool.len(), "bytes": bytes, "total_fee": Amount::from_sat(node.fees().iter().sum()).to_btc(),
+                "loaded": node.unloaded.is_none(), "mempoolminfee": 0,
+            })
+        }
+        "getrawmempool" => {
+            let txids: Vec<_> = node.pool.iter().rev().map(|tx| tx.txid.to_string()).collect();
+            json!({"txids": txids, "mempool_sequence": node.sequence})
+        }
+        "getrawtransaction" => {
+            let txid = params[0].as_str().unwrap().parse::<Txid>().unwrap();
+            json!(serialize_hex(node.find(&txid).ok_or((-5, "No such mempool transaction"))?))
+        }
+        "sendrawtransaction" => {
+            let tx = parse(&params[0]);
+            node.receive(tx.clone());
+            json!(tx.txid.to_string())
+        }
+        "submitpackage" => {
+            let txs: Vec<Tx> = params[0].as_array().unwrap().iter().map(parse).collect();
+            let result =
+                |tx: &Tx| (tx.tx.compute_wtxid().to_string(), json!({"txid": tx.txid.to_string()}));
+            let results: serde_json::Map<_, _> = txs.iter().map(result).collect();
+            txs.into_iter().for_each(|tx| node.receive(tx));
+            json!({"package_msg": "success", "tx-results": results})
+        }
+        _ => return Err((-32601, "Method not found")),
+    })
+}
+
+/// The node's blocks, without a detour over RPC.
+pub(super) struct Blocks {
+    pub(super) node: Shared,
+    pub(super) next: Option<(Height, Height)>,
+}
+
+impl BlockSource for Blocks {
+    fn tip(&mut self) -> Result<SourceTip, SourceError> {
+        let mut node = self.node.lock();
+        node.called();
+        let height = Height::try_from(node.chain.len() - 1).unwrap();
+        Ok(SourceTip { id: BlockId { height, hash: node.tip() }, syncing: false })
+    }
+
+    fn block_hash(&mut self, height: Height) -> Result<Option<BlockHash>, SourceError> {
+        let node = self.node.lock();
+        Ok(node.chain.get(height as usize).map(|mined| mined.block.block_hash()))
+    }
+
+    fn start(&mut self, from: Height, to: Height) {
+        self.next = Some((from, to));
+    }
+
+    fn next_block(&mut self) -> Result<Option<RawBlock>, SourceError> {
+        let Some((height, to)) = self.next.filter(|(from, to)| from <= to) else { return Ok(None) };
+        self.next = Some((height + 1, to));
+        let mut node = self.node.lock();
+        node.called();
+        let block = node.chain.get(height as usize).map(|mined| &mined.block);
+        Ok(block.map(|block| RawBlock { height, bytes: serialize(block) }))
+    }
+}
