@@ -1,0 +1,208 @@
+//! A large mempool, and thousands of sessions beside it.
+
+use std::time::{Duration, Instant};
+
+use bitcoin::Block;
+use bitcoin::consensus::encode::deserialize;
+use electrumx_benches::{FakeNode, GeneratedChain, Shape};
+use electrumx_core::{RawBlock, ScriptHash};
+use electrumx_testkit::ServerProcess;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::Args;
+use crate::process::{PATIENCE, anonymous, cpu, wait_for_pool};
+
+/// Subscriptions of a session.
+const SUBSCRIPTIONS: usize = 10;
+
+/// Subscriptions that are set up by one session, as a wallet does it.
+const WALLET: usize = 20_000;
+
+/// A server beside a node in memory.
+pub(crate) struct Large {
+    server: ServerProcess,
+    node: FakeNode,
+    pool: Vec<RawBlock>,
+    scripts: Vec<ScriptHash>,
+    _db: TempDir,
+}
+
+impl Large {
+    /// Makes the chain, and starts a server that indexes it.
+    pub(crate) fn start(args: &Args) -> anyhow::Result<Self> {
+        let blocks = args.blocks + args.pool_blocks;
+        let mut chain: Vec<RawBlock> =
+            GeneratedChain::new(Shape { blocks, ..Shape::default() }).collect();
+        let pool = chain.split_off(args.blocks as usize + 1);
+        let mut scripts = Vec::new();
+        for raw in chain.iter().rev().take(20) {
+            let block: Block = deserialize(&raw.bytes)?;
+            let outputs = block.txdata.iter().flat_map(|tx| &tx.output);
+            let outputs = outputs.filter(|output| !output.script_pubkey.is_op_return());
+            scripts.extend(
+                outputs.map(|output| ScriptHash::of_script(output.script_pubkey.as_bytes())),
+            );
+        }
+        scripts.sort_unstable();
+        scripts.dedup();
+        fastrand::Rng::with_seed(1).shuffle(&mut scripts);
+        let node = FakeNode::start(chain)?;
+        let db = tempfile::tempdir()?;
+        let env = [
+            ("COIN", "Bitcoin"),
+            ("NET", "regtest"),
+            ("DB_DIRECTORY", db.path().to_str().unwrap_or_default()),
+            ("DAEMON_URL", &node.url()),
+            ("MAX_SESSIONS", "20000"),
+            // One machine is all clients here.
+            ("COST_SOFT_LIMIT", "0"),
+            ("COST_HARD_LIMIT", "0"),
+        ];
+        let mut server = ServerProcess::start(&args.server, &env)?;
+        server.wait_ready(PATIENCE)?;
+        Ok(Self { server, node, pool, scripts, _db: db })
+    }
+
+    /// Measures the first load.
+    pub(crate) fn load(&mut self) -> anyhow::Result<()> {
+        // Without what indexing the chain left behind: a server that was started again.
+        self.server.terminate(PATIENCE)?;
+        self.server.restart()?;
+        self.server.wait_ready(PATIENCE)?;
+        std::thread::sleep(Duration::from_secs(1));
+        let (empty, before) = (anonymous(&self.server)?, cpu(&self.server)?);
+        let count = self.node.fill(std::mem::take(&mut self.pool))?;
+        wait_for_pool(&self.server, count)?;
+        let done = Instant::now();
+        let took = self.node.listed().map_or(Duration::ZERO, |listed| done - listed);
+        let cpu = cpu(&self.server)? - before;
+        std::thread::sleep(Duration::from_secs(3));
+        let full = anonymous(&self.server)?;
+        println!("first load of {count} transactions: {took:.2?}");
+        println!("  transactions a second {:>10.0}", rate(count, took));
+        println!("  server CPU a transaction {:>7.1} µs", micros(cpu, count));
+        println!("  memory a transaction {:>11} bytes", full.saturating_sub(empty) / count);
+        Ok(())
+    }
+
+    /// Measures sessions that have subscribed and wait.
+    pub(crate) async fn sessions(&self, count: usize) -> anyhow::Result<()> {
+        let addr = self.server.tcp_addr();
+        let mut wallet = Session::open(addr).await?;
+        let scripts: Vec<ScriptHash> = self.scripts.iter().copied().take(WALLET).collect();
+        anyhow::ensure!(scripts.len() == WALLET, "the chain has too few scripts");
+        let (cpu_before, began) = (cpu(&self.server)?, Instant::now());
+        wallet.subscribe(&scripts).await?;
+        let took = began.elapsed();
+        let used = cpu(&self.server)? - cpu_before;
+        println!(
+            "{WALLET} subscriptions of one session, with histories: {took:.3?}, CPU {used:.3?}"
+        );
+        let began = Instant::now();
+        Session::open(addr).await?.subscribe(&scripts).await?;
+        println!("the same by another session: {:.3?}", began.elapsed());
+        drop(wallet);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+
+        let before = anonymous(&self.server)?;
+        let mut opening = JoinSet::new();
+        let mut sessions = Vec::new();
+        let began = Instant::now();
+        for number in 0..count {
+            let from = number * SUBSCRIPTIONS % (self.scripts.len() - SUBSCRIPTIONS);
+            let scripts = self.scripts[from..from + SUBSCRIPTIONS].to_vec();
+            opening.spawn(async move {
+                let mut session = Session::open(addr).await?;
+                session.subscribe(&scripts).await?;
+                anyhow::Ok(session)
+            });
+            if opening.len() >= 50
+                && let Some(session) = opening.join_next().await
+            {
+                sessions.push(session??);
+            }
+        }
+        while let Some(session) = opening.join_next().await {
+            sessions.push(session??);
+        }
+        let took = began.elapsed();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let each = (anonymous(&self.server)?.saturating_sub(before)) / count;
+        println!("{count} sessions with {SUBSCRIPTIONS} subscriptions each, in {took:.1?}:");
+        println!("  memory a session {each:>8} bytes");
+        let (before, idle) = (cpu(&self.server)?, Duration::from_secs(30));
+        tokio::time::sleep(idle).await;
+        let used = cpu(&self.server)? - before;
+        println!("  CPU while idle {:>9.3} %", used.as_secs_f64() / idle.as_secs_f64() * 100.0);
+        drop(sessions);
+        Ok(())
+    }
+}
+
+/// A client's end of a session.
+pub(crate) struct Session(BufReader<TcpStream>);
+
+impl Session {
+    pub(crate) async fn open(addr: std::net::SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        let mut session = Self(BufReader::with_capacity(1024, stream));
+        session
+            .0
+            .write_all(b"{\"id\":0,\"method\":\"server.version\",\"params\":[\"bench\",\"1.4\"]}\n")
+            .await?;
+        session.line().await?;
+        session
+            .0
+            .write_all(b"{\"id\":0,\"method\":\"blockchain.headers.subscribe\",\"params\":[]}\n")
+            .await?;
+        session.line().await?;
+        Ok(session)
+    }
+
+    /// Returns the next line.
+    pub(crate) async fn line(&mut self) -> anyhow::Result<String> {
+        let mut line = String::new();
+        anyhow::ensure!(self.0.read_line(&mut line).await? > 0, "the server hung up");
+        Ok(line)
+    }
+
+    /// Subscribes to scripts without waiting in between.
+    pub(crate) async fn subscribe(&mut self, scripts: &[ScriptHash]) -> anyhow::Result<()> {
+        let request = |script: &ScriptHash| {
+            format!(
+                "{{\"id\":0,\"method\":\"blockchain.scripthash.subscribe\",\"params\":[\"{script}\"]}}\n"
+            )
+        };
+        let requests: String = scripts.iter().map(request).collect();
+        let (input, mut output) = self.0.get_mut().split();
+        let mut input = BufReader::new(input);
+        let read = async {
+            let mut line = Vec::new();
+            for _ in scripts {
+                line.clear();
+                anyhow::ensure!(
+                    input.read_until(b'\n', &mut line).await? > 0,
+                    "the server hung up"
+                );
+                anyhow::ensure!(line.windows(8).all(|word| word != b"\"error\":"), "refused");
+            }
+            Ok(())
+        };
+        let write = async { Ok(output.write_all(requests.as_bytes()).await?) };
+        tokio::try_join!(read, write).map(|((), ())| ())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+fn rate(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+pub(crate) fn micros(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
+}
