@@ -60,11 +60,8 @@ pub(crate) async fn measure(exe: &Path, sessions: usize) -> anyhow::Result<()> {
     for round in 1..=BLOCKS {
         let mut txs = Vec::with_capacity(TXS);
         for number in 0..TXS {
-            let to = if number < SCRIPTS {
-                scripts[number].clone()
-            } else {
-                coins.script(ScriptKind::P2wpkh)
-            };
+            let to = scripts.get(number).cloned();
+            let to = to.unwrap_or_else(|| coins.script(ScriptKind::P2wpkh));
             txs.push(json!([serialize_hex(&pay(&mut coins, to)?)]));
         }
         for some in txs.chunks(100) {
