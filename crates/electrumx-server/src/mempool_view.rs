@@ -82,11 +82,7 @@ impl MempoolView {
         if !info.loaded {
             return Ok(Round::NodeIsLoading);
         }
-        let held = {
-            let pool = self.pool.read();
-            Held { count: pool.len() as u64, fees: pool.fees() }
-        };
-        match self.standing.lock().need(tip, &info, held, haste, Instant::now()) {
+        match self.standing.lock().need(tip, &info, self.held(), haste, Instant::now()) {
             Need::Nothing => return Ok(Round::Consistent),
             Need::ListingAt(at) => return Ok(Round::Deferred(at)),
             Need::Listing => {}
@@ -164,6 +160,17 @@ impl MempoolView {
         touched.extend(pool.insert(added));
         drop(pool);
         Ok(self.standing.lock().followed(news.next, complete))
+    }
+
+    /// Tells whether the node's counts are those of the view. A node that cannot be asked counts as agreeing.
+    pub(crate) async fn agrees_with_node(&self) -> bool {
+        let info = self.daemon.mempool_info().await;
+        info.map_or(true, |info| self.held().agrees_with(&info))
+    }
+
+    fn held(&self) -> Held {
+        let pool = self.pool.read();
+        Held { count: pool.len() as u64, fees: pool.fees() }
     }
 
     /// Notes whether the node's feed is connected. Whatever happened before counts as missed.

@@ -71,7 +71,7 @@ struct Listing {
 
 impl Held {
     /// Tells whether the node's mempool has as many transactions with as much in fees, as far as the node tells.
-    fn agrees_with(self, info: &MempoolInfo) -> bool {
+    pub(super) fn agrees_with(self, info: &MempoolInfo) -> bool {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -239,6 +239,7 @@ mod tests {
         };
         let agrees = |fee| held(7).agrees_with(&paying(fee));
         assert!(agrees("0.00000007") && !agrees("0.00000008"));
+        assert_eq!(need(&mut standing, 7, 7), Need::Nothing);
         assert_eq!(need(&mut standing, 8, 7), Need::ListingAt(due));
         assert_eq!(standing.followed(43, false), Some(due));
         assert_eq!(need(&mut standing, 7, 7), Need::ListingAt(due));

@@ -11,6 +11,7 @@ mod node;
 mod rpc;
 mod truth;
 
+use std::collections::VecDeque;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -219,13 +220,29 @@ impl World {
         // The feed is followed from a listing on.
         self.settle(Told::Once).await;
         let event = self.some_event();
+        if matches!(event, Event::Replace | Event::Evict) && self.rng.bool() {
+            self.node.lock().held_back = Some(VecDeque::new());
+        }
         self.node.lock().happens(event);
+        self.let_go_one_by_one();
         if matches!(event, Event::Block | Event::Reorg(_)) {
             self.settle(Told::Once).await;
         } else {
             self.hear().await;
             self.compare(Told::Once).await.unwrap();
         }
+    }
+
+    /// Messages held back come one by one, the first of them now.
+    fn let_go_one_by_one(&self) {
+        let node = Arc::clone(&self.node);
+        let mut more = node.lock().let_go();
+        tokio::spawn(async move {
+            while more {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                more = node.lock().let_go();
+            }
+        });
     }
 
     /// Events of which some are lost on the way, noticed or not.

@@ -1,6 +1,6 @@
 //! A node in memory: its chain, its mempool, and what it publishes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use electrumx_core::bitcoin::block::{Header, Version};
 use electrumx_core::bitcoin::hashes::Hash as _;
@@ -67,6 +67,8 @@ pub(super) struct Node {
     pub(super) has_index: bool,
     /// How many messages of the feed get lost from now on.
     pub(super) lost: usize,
+    /// The feed's messages but the first while they are to come one by one.
+    pub(super) held_back: Option<VecDeque<ZmqEvent>>,
     feed: mpsc::Sender<ZmqEvent>,
     pub(super) rng: Rng,
 }
@@ -98,6 +100,7 @@ impl Node {
             aftermath: None,
             has_index: seed.is_multiple_of(2),
             lost: 0,
+            held_back: None,
             feed,
             rng: Rng::with_seed(seed),
         };
@@ -188,8 +191,17 @@ impl Node {
             let mut input = tx.tx.input[0].clone();
             input.previous_output = more;
             tx.tx.input.push(input);
-            tx.txid = tx.tx.compute_txid();
         }
+        // It pays more than all it replaces (BIP 125).
+        let mut replaced = doomed;
+        for other in self.conflicts(&tx) {
+            replaced.extend(self.with_descendants(other));
+        }
+        let fees = self.fees().into_iter().filter(|(txid, _)| replaced.contains(txid));
+        let fee = fees.map(|(_, fee)| fee).sum::<u64>() + self.rng.u64(1..2_000);
+        let each = spent_by(&tx.tx, &self.values()).checked_sub(fee)? / tx.tx.output.len() as u64;
+        tx.tx.output.iter_mut().for_each(|output| output.value = Amount::from_sat(each));
+        tx.txid = tx.tx.compute_txid();
         Some(tx)
     }
 
@@ -312,13 +324,17 @@ impl Node {
     }
 
     fn throw_out_conflicts(&mut self, with: &Tx) {
+        self.conflicts(with).into_iter().for_each(|txid| self.evict(txid));
+    }
+
+    /// Returns what spends an output that this transaction spends, too.
+    fn conflicts(&self, with: &Tx) -> Vec<Txid> {
         let spent: HashSet<_> = with.tx.input.iter().map(|input| input.previous_output).collect();
         let conflicts = |tx: &&Tx| {
             let spends = |input: &TxIn| spent.contains(&input.previous_output);
             tx.txid != with.txid && tx.tx.input.iter().any(spends)
         };
-        let conflicts: Vec<_> = self.pool.iter().filter(conflicts).map(|tx| tx.txid).collect();
-        conflicts.into_iter().for_each(|txid| self.evict(txid));
+        self.pool.iter().filter(conflicts).map(|tx| tx.txid).collect()
     }
 
     fn with_descendants(&self, txid: Txid) -> HashSet<Txid> {
@@ -468,19 +484,19 @@ impl Node {
     }
 
     /// Returns the fee of each transaction of the mempool.
-    pub(super) fn fees(&self) -> Vec<u64> {
-        let values: HashMap<OutPoint, u64> = self
-            .txs()
-            .flat_map(|(_, txid, tx)| {
-                let outputs = (0..).zip(&tx.output);
-                outputs.map(move |(vout, out)| (OutPoint { txid, vout }, out.value.to_sat()))
-            })
-            .collect();
-        let fee = |tx: &Tx| {
-            let paid: u64 = tx.tx.input.iter().map(|input| values[&input.previous_output]).sum();
-            paid.saturating_sub(tx.tx.output.iter().map(|output| output.value.to_sat()).sum())
-        };
+    pub(super) fn fees(&self) -> Vec<(Txid, u64)> {
+        let values = self.values();
+        let fee = |tx: &Tx| (tx.txid, spent_by(&tx.tx, &values).saturating_sub(paid_by(&tx.tx)));
         self.pool.iter().map(fee).collect()
+    }
+
+    /// Returns the value of each output, spent or not.
+    fn values(&self) -> HashMap<OutPoint, u64> {
+        let outputs = |(_, txid, tx): (Option<usize>, Txid, &'_ Transaction)| {
+            let values: Vec<_> = tx.output.iter().map(|output| output.value.to_sat()).collect();
+            (0..).zip(values).map(move |(vout, value)| (OutPoint { txid, vout }, value))
+        };
+        self.txs().flat_map(outputs).collect()
     }
 
     fn count(&mut self, event: impl FnOnce(u64) -> Option<ZmqEvent>) {
@@ -498,10 +514,25 @@ impl Node {
         eprintln!("  {event:?}{}", if is_lost { " lost" } else { "" });
         if is_lost {
             self.lost -= 1;
+        } else if let Some(held_back) = &mut self.held_back {
+            held_back.push_back(event);
         } else {
-            // Before the server is there nobody listens.
-            let _ = self.feed.try_send(event);
+            self.send(event);
         }
+    }
+
+    /// Publishes the first of the messages held back. Returns whether there are more.
+    pub(super) fn let_go(&mut self) -> bool {
+        if let Some(event) = self.held_back.as_mut().and_then(VecDeque::pop_front) {
+            self.send(event);
+        }
+        self.held_back = self.held_back.take().filter(|events| !events.is_empty());
+        self.held_back.is_some()
+    }
+
+    fn send(&self, event: ZmqEvent) {
+        // Before the server is there nobody listens.
+        let _ = self.feed.try_send(event);
     }
 }
 
@@ -510,6 +541,14 @@ impl From<Block> for Mined {
         let txids = block.txdata.iter().map(Transaction::compute_txid).collect();
         Self { block, txids }
     }
+}
+
+fn spent_by(tx: &Transaction, values: &HashMap<OutPoint, u64>) -> u64 {
+    tx.input.iter().map(|input| values[&input.previous_output]).sum()
+}
+
+fn paid_by(tx: &Transaction) -> u64 {
+    tx.output.iter().map(|output| output.value.to_sat()).sum()
 }
 
 /// Returns a script by its number.

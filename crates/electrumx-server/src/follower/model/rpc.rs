@@ -77,8 +77,9 @@ fn result(node: &mut Node, method: &str, params: &Value) -> Result<Value, (i32, 
         "getbestblockhash" => json!(node.tip().to_string()),
         "getmempoolinfo" => {
             let bytes: usize = node.pool.iter().map(|tx| tx.tx.vsize()).sum();
+            let fees = Amount::from_sat(node.fees().into_iter().map(|(_, fee)| fee).sum());
             json!({
-                "size": node.pool.len(), "bytes": bytes, "total_fee": Amount::from_sat(node.fees().iter().sum()).to_btc(),
+                "size": node.pool.len(), "bytes": bytes, "total_fee": fees.to_btc(),
                 "loaded": node.unloaded.is_none(), "mempoolminfee": 0,
             })
         }

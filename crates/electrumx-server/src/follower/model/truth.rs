@@ -86,8 +86,7 @@ fn heights(node: &Node) -> HashMap<Txid, i64> {
 impl ScriptTruth {
     fn of(node: &Node, heights: &HashMap<Txid, i64>, number: usize) -> Self {
         let script = script(number);
-        let fees: HashMap<Txid, u64> =
-            node.pool.iter().map(|tx| tx.txid).zip(node.fees()).collect();
+        let fees: HashMap<Txid, u64> = node.fees().into_iter().collect();
         // Unspent outputs of the script, in chain order, and what the mempool spends and makes.
         let mut own: Vec<(OutPoint, u64, i64)> = Vec::new();
         let (mut confirmed, mut unconfirmed) = (Vec::new(), Vec::new());
