@@ -189,7 +189,7 @@ impl Client {
         drop(mempool);
         let service = Arc::clone(&self.service);
         self.runtime.block_on(async {
-            service.notify(Changes { tip, touched }).await.expect("the index is readable");
+            service.notify(&Changes { tip, touched }).await.expect("the index is readable");
             self.line.clear();
             self.stream.read_until(b'\n', &mut self.line).await.expect("the session tells");
         });

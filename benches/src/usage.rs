@@ -72,17 +72,11 @@ fn field(text: &str, name: &str) -> u64 {
     value.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// Returns the time that a process's threads were on a processor (`/proc`, Linux). Threads that have ended do not count.
+/// Returns the processor time of a process, also of its threads that have ended (`clock_getcpuclockid(3)`).
 ///
 /// # Errors
 /// When there is no such process.
 pub fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
-    let mut nanos = 0;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may end meanwhile.
-        let Ok(stat) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        let on_cpu = stat.split_whitespace().next().and_then(|field| field.parse::<u64>().ok());
-        nanos += on_cpu.unwrap_or(0);
-    }
-    Ok(Duration::from_nanos(nanos))
+    let clock = nix::time::clock_getcpuclockid(nix::unistd::Pid::from_raw(pid.try_into()?))?;
+    Ok(clock.now()?.into())
 }

@@ -112,9 +112,9 @@ impl<N: Node> Service<N> {
     ///
     /// # Errors
     /// When the index cannot be read; call again with the same changes to make up for it.
-    pub async fn notify(&self, changes: Changes) -> Result<(), StoreError> {
+    pub async fn notify(&self, changes: &Changes) -> Result<(), StoreError> {
         let _round = self.round.lock().await;
-        self.announce_tip(&changes).await?;
+        self.announce_tip(changes).await?;
         let scripts = self.hub.subscribed(&changes.touched.scripts);
         self.in_chunks(&scripts, statuses, |(hashx, posted)| match posted {
             Some(posted) => self.hub.post(hashx, posted),

@@ -155,8 +155,11 @@ impl Follower {
     async fn publish(&mut self, tip: BlockId, touched: &mut Touched) -> Result<(), StoreError> {
         let before = *self.following.borrow();
         if before.tip != Some(tip) || !touched.is_empty() {
-            self.service.notify(Changes { tip, touched: touched.clone() }).await?;
-            *touched = Touched::default();
+            let changes = Changes { tip, touched: std::mem::take(touched) };
+            if let Err(err) = self.service.notify(&changes).await {
+                *touched = changes.touched;
+                return Err(err);
+            }
         }
         if !before.caught_up {
             self.index.track_touched_scripts();

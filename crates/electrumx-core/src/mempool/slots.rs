@@ -12,6 +12,9 @@ use super::tx::MempoolTx;
 /// The number of a slot. It is used again when its transaction has left.
 pub(super) type Slot = u32;
 
+/// The largest number: a bit is left to others.
+const LAST: Slot = Slot::MAX >> 1;
+
 /// A transaction in its slot.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -61,7 +64,8 @@ impl Slots {
     pub(super) fn insert(&mut self, txid: Txid, tx: MempoolTx) -> Slot {
         let slot = self.vacant.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            Slot::try_from(self.slots.len() - 1).expect("2^32 transactions fit into no memory")
+            let slot = Slot::try_from(self.slots.len() - 1).ok().filter(|slot| *slot <= LAST);
+            slot.expect("2^31 transactions fit into no memory")
         });
         if let Some(newest) = self.newest {
             self.edit(newest, |held| held.newer = Some(slot));

@@ -70,7 +70,7 @@ impl Server {
     pub(crate) async fn notify(&self, touched: Touched) {
         let blocks = std::mem::take(&mut *self.chain.reported.lock());
         self.service.advance(self.chain.tip(), &blocks);
-        self.service.notify(self.chain.changes(touched)).await.unwrap();
+        self.service.notify(&self.chain.changes(touched)).await.unwrap();
     }
 }
 

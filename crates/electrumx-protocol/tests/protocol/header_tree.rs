@@ -57,7 +57,7 @@ async fn check(server: &Server) {
 /// Lets the tree be filled and saved, as at a start.
 async fn fill(server: &Server, file: &Path) {
     let before = std::fs::metadata(file).and_then(|file| file.modified()).ok();
-    server.service.notify(server.chain.changes(Touched::default())).await.unwrap();
+    server.service.notify(&server.chain.changes(Touched::default())).await.unwrap();
     for _ in 0..1_000 {
         if std::fs::metadata(file).and_then(|file| file.modified()).ok() != before {
             return;

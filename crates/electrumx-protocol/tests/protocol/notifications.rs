@@ -206,7 +206,7 @@ async fn a_tip_that_is_gone_again_is_not_told() {
     let touched = server.chain.mine(Vec::new());
     let changes = server.chain.changes(touched);
     let touched = server.chain.unwind(1, &[]);
-    server.service.notify(changes).await.unwrap();
+    server.service.notify(&changes).await.unwrap();
     server.notify(touched).await;
     client.expect_silence().await;
 }
@@ -547,7 +547,7 @@ async fn a_status_older_than_the_answer_is_not_told() {
     let changes = server.chain.changes(first);
     gate.hold_next();
     let service = Arc::clone(&server.service);
-    let round = tokio::spawn(async move { service.notify(changes).await });
+    let round = tokio::spawn(async move { service.notify(&changes).await });
     gate.until_held().await;
 
     // Meanwhile the second block comes, and the client subscribes anew.
