@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 /// Capacity an idle session keeps, in bytes.
-const IDLE_CAPACITY: usize = 4096;
+const IDLE_CAPACITY: usize = 1024;
 
 /// Most room for what clients send at once, in bytes, unless a line is longer.
 const BUSY_CAPACITY: usize = 1 << 16;

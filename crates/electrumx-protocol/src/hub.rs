@@ -24,6 +24,7 @@ use crate::outpoint::OutputFacts;
 use crate::peer::PeerInfo;
 use crate::reader::Stamp;
 use crate::stats::{SessionInfo, Stats, Totals};
+use crate::wakes::Wakes;
 
 /// The tip as clients get it.
 #[derive(Debug)]
@@ -209,18 +210,23 @@ impl Hub {
     }
 
     /// Posts a script's status to its subscribers.
-    pub(crate) fn post(&self, hashx: HashX, posted: PostedStatus) {
+    pub(crate) fn post(&self, hashx: HashX, posted: PostedStatus, wakes: &Wakes) {
         for member in self.scripts.lock().get(&hashx).into_iter().flatten() {
             member.posted.lock().scripts.insert(hashx, posted);
-            member.wake.notify_one();
+            wakes.posted(member);
         }
     }
 
     /// Posts an outpoint's state to its subscribers.
-    pub(crate) fn post_outpoint(&self, outpoint: OutPoint, posted: Posted<OutputFacts>) {
+    pub(crate) fn post_outpoint(
+        &self,
+        outpoint: OutPoint,
+        posted: Posted<OutputFacts>,
+        wakes: &Wakes,
+    ) {
         for member in self.outpoints.lock().get(&outpoint).into_iter().flatten() {
             member.posted.lock().outpoints.insert(outpoint, posted);
-            member.wake.notify_one();
+            wakes.posted(member);
         }
     }
 

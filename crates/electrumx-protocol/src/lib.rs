@@ -35,6 +35,7 @@ mod session;
 mod stats;
 mod varints;
 mod version;
+mod wakes;
 
 pub use close::CloseReason;
 pub use config::{CacheSizes, CostLimits, HostPorts, Limits, ServiceConfig};

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::close::CloseReason;
 
 /// Capacity an idle session keeps, in bytes.
-const IDLE_CAPACITY: usize = 4096;
+const IDLE_CAPACITY: usize = 1024;
 
 /// Bytes on their way to the client.
 #[derive(Debug)]

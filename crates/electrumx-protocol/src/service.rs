@@ -3,9 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::num::NonZero;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use electrumx_core::bitcoin::blockdata::constants::ChainHash;
 use electrumx_core::bitcoin::{Address, Network, OutPoint, ScriptBuf};
@@ -27,10 +29,14 @@ use crate::outpoint::OutputFacts;
 use crate::reader::{Effort, Reader};
 use crate::script::ScriptMempool;
 use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
+use crate::wakes::Wakes;
 
 /// Most scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
 /// open.
 const NOTIFY_CHUNK: usize = 256;
+/// How long a tip is held back for what is to be told along with it.
+const TOGETHER: Duration = Duration::from_millis(20);
+
 /// So few are not worth another thread.
 const LEAST_CHUNK: usize = 32;
 
@@ -53,6 +59,8 @@ pub struct Service<N> {
     pub(crate) was_ahead: AtomicBool,
     /// Whether the tree over all headers was filled for the first time.
     was_filled: AtomicBool,
+    /// How many reads for notifications run at once. Asked once: the system reads files for the answer.
+    cores: usize,
     /// Held while notifying, so that rounds follow one another.
     round: tokio::sync::Mutex<()>,
 }
@@ -87,6 +95,7 @@ impl<N: Node> Service<N> {
             groups: Groups::default(),
             was_ahead: AtomicBool::new(false),
             was_filled: AtomicBool::new(false),
+            cores: available_parallelism().map_or(1, NonZero::get),
             round: tokio::sync::Mutex::default(),
         })
     }
@@ -106,24 +115,37 @@ impl<N: Node> Service<N> {
     /// catch-up, after a broadcast was accepted, and after a reorg. Calls are carried out one after
     /// another. It never waits for a client.
     ///
-    /// The tip is announced if the index still has it, then the status of every touched script that
+    /// The tip is announced if the index still has it, and the status of every touched script that
     /// anyone subscribed to is computed, once, from the index's present state, which may already be
-    /// a later one than `changes` speaks of; then likewise the states of touched outpoints.
+    /// a later one than `changes` speaks of; then likewise the states of touched outpoints. A session hears of the
+    /// tip first, and of all that is known soon in one go.
     ///
     /// # Errors
     /// When the index cannot be read; call again with the same changes to make up for it.
     pub async fn notify(&self, changes: &Changes) -> Result<(), StoreError> {
         let _round = self.round.lock().await;
+        let wakes = Wakes::held();
+        let mut posting = pin!(self.post(changes, &wakes));
+        if let Ok(posted) = tokio::time::timeout(TOGETHER, &mut posting).await {
+            posted?;
+            return self.announce_tip(changes).await;
+        }
         self.announce_tip(changes).await?;
+        wakes.let_go();
+        posting.await
+    }
+
+    /// Computes the states of what is touched, and posts them to the subscribers.
+    async fn post(&self, changes: &Changes, wakes: &Wakes) -> Result<(), StoreError> {
         let scripts = self.hub.subscribed(&changes.touched.scripts);
         self.in_chunks(&scripts, statuses, |(hashx, posted)| match posted {
-            Some(posted) => self.hub.post(hashx, posted),
+            Some(posted) => self.hub.post(hashx, posted, wakes),
             None => self.hub.close_subscribers(&hashx, CloseReason::HistoryTooLarge),
         })
         .await?;
         let outpoints = self.hub.subscribed_outpoints(&changes.touched);
         self.in_chunks(&outpoints, states, |(outpoint, posted)| {
-            self.hub.post_outpoint(outpoint, posted);
+            self.hub.post_outpoint(outpoint, posted, wakes);
         })
         .await
     }
@@ -135,7 +157,7 @@ impl<N: Node> Service<N> {
         read: fn(&Reader, Vec<K>) -> Result<Vec<T>, StoreError>,
         mut take: impl FnMut(T),
     ) -> Result<(), StoreError> {
-        let cores = available_parallelism().map_or(1, NonZero::get);
+        let cores = self.cores;
         let size = keys.len().div_ceil(cores).clamp(LEAST_CHUNK, NOTIFY_CHUNK);
         let mut chunks = keys.chunks(size);
         let mut running = JoinSet::new();

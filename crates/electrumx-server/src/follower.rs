@@ -127,7 +127,13 @@ impl Follower {
 
     /// One consistent step of the whole view. `touched` collects until the sessions were told.
     async fn step(&mut self, touched: &mut Touched, haste: Haste) -> anyhow::Result<Next> {
-        let synced: Synced = self.index.sync().await??;
+        let began = Instant::now();
+        // The node has the block already, so its mempool can be listed while the block is indexed.
+        let ahead =
+            async { if haste == Haste::Block { self.mempool.list_ahead().await } else { None } };
+        let (synced, ahead) = tokio::join!(self.index.sync(), ahead);
+        let synced: Synced = synced??;
+        let indexed = began.elapsed();
         touched.extend(synced.touched);
         let Some(tip) = synced.tip else { return Ok(Next::Poll) };
         self.service.advance(tip, &synced.blocks);
@@ -140,13 +146,20 @@ impl Follower {
         if !synced.at_node_tip {
             return Ok(Next::Soon);
         }
-        let next = match self.mempool.refresh(tip, haste, touched).await? {
+        let next = match self.mempool.refresh(tip, haste, ahead, touched).await? {
             Round::TipMoved => return Ok(Next::Soon),
             Round::NodeIsLoading | Round::Consistent => Next::Poll,
             Round::Deferred(at) => Next::At(at),
         };
         self.drain_accepted(touched);
+        let compared = began.elapsed();
         self.publish(tip, touched).await?;
+        if !synced.blocks.is_empty() {
+            tracing::debug!(
+                "block {tip}: indexed after {indexed:.1?}, mempool read after {compared:.1?}, told after {:.1?}",
+                began.elapsed()
+            );
+        }
         self.compactor.look();
         Ok(next)
     }
@@ -193,7 +206,7 @@ impl Follower {
                 event = calls.feed.next() => {
                     let tip = self.following.borrow().tip;
                     match calls.feed.take(event, tip, &self.mempool, touched).await {
-                        feed::Due::Now => return Haste::Usual,
+                        feed::Due::Now => return Haste::Block,
                         feed::Due::At(at) => until = until.min(at.max(soonest)),
                         feed::Due::AsBefore => {}
                     }

@@ -1,15 +1,12 @@
 //! The `electrumx-server` binary.
 
+mod allocator;
+
 use std::process::ExitCode;
 
 use electrumx_server::env::Env;
 use electrumx_server::{controller, signals, tasks, telemetry};
-use mimalloc::MiMalloc;
 use tokio_util::sync::CancellationToken;
-
-/// See ADR 0013: a long history took three times as long with the system's allocator.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let env = Env::of_process().unwrap_or_else(|error| error.exit());
@@ -28,6 +25,7 @@ fn serve(env: Env) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         signals::watch(stop.clone())?;
+        tokio::spawn(allocator::give_back());
         match env.task {
             Some(task) => {
                 let work = move || tasks::run(task, &env, &stop);

@@ -1,6 +1,7 @@
 //! Keeps the mempool view equal to the node's mempool: by listing it, and by following the node's feed.
 
 mod broadcasts;
+mod listing;
 mod load;
 mod news;
 mod standing;
@@ -10,12 +11,13 @@ use std::sync::Arc;
 use electrumx_core::coin::Bitcoin;
 use electrumx_core::mempool::{Difference, Mempool, Resolved};
 use electrumx_core::{BlockId, Index};
-use electrumx_daemon::{Daemon, DaemonError, SequencedMempool};
+use electrumx_daemon::Daemon;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
 pub(crate) use broadcasts::Broadcast;
 pub(crate) use electrumx_core::Touched;
+pub(crate) use listing::Listing;
 pub(crate) use news::PoolEvent;
 pub(crate) use standing::Haste;
 
@@ -64,12 +66,14 @@ impl MempoolView {
 
     /// Brings the view up to date on top of `tip`, which must be the index's tip.
     ///
-    /// The listing is left out when nothing suggests that the view differs. What changed is added to `touched`,
+    /// `ahead` is a listing made a moment ago, if there is one; it is used if it was made on that tip. Otherwise the mempool
+    /// is listed, unless nothing suggests that the view differs. What changed is added to `touched`,
     /// also when it fails or the tip moved.
     pub(crate) async fn refresh(
         &self,
         tip: BlockId,
         haste: Haste,
+        ahead: Option<Listing>,
         touched: &mut Touched,
     ) -> anyhow::Result<Round> {
         if self.daemon.is_none() {
@@ -78,23 +82,31 @@ impl MempoolView {
             touched.extend(pool.apply(tip, &gone, Vec::new()));
             return Ok(Round::Consistent);
         }
-        let info = self.daemon.mempool_info().await?;
-        if !info.loaded {
-            return Ok(Round::NodeIsLoading);
-        }
-        match self.standing.lock().need(tip, &info, self.held(), haste, Instant::now()) {
-            Need::Nothing => return Ok(Round::Consistent),
-            Need::ListingAt(at) => return Ok(Round::Deferred(at)),
-            Need::Listing => {}
-        }
-        self.broadcasts.listing_begins();
-        let began = Instant::now();
-        let Some(listing) = self.list().await? else { return Ok(Round::NodeIsLoading) };
-        let took = began.elapsed();
+        let ahead = ahead.filter(|listing| listing.tip == tip.hash);
+        let listing = match ahead {
+            Some(listing) => listing,
+            None => {
+                let info = self.daemon.mempool_info().await?;
+                if !info.loaded {
+                    return Ok(Round::NodeIsLoading);
+                }
+                match self.standing.lock().need(tip, &info, self.held(), haste, Instant::now()) {
+                    Need::Nothing => return Ok(Round::Consistent),
+                    Need::ListingAt(at) => return Ok(Round::Deferred(at)),
+                    Need::Listing => {}
+                }
+                let Some(listing) = self.list(info).await? else {
+                    return Ok(Round::NodeIsLoading);
+                };
+                listing
+            }
+        };
         let Difference { missing, unlisted: mut gone } =
-            self.pool.read().difference(&listing.txids);
+            self.pool.read().difference(&listing.mempool.txids);
+        let is_whole = missing.is_empty();
         let Loaded { txs, mut complete } = self.load(missing, touched).await?;
-        if self.daemon.best_block_hash().await? != tip.hash {
+        let is_moved = !is_whole && self.daemon.best_block_hash().await? != tip.hash;
+        if listing.tip != tip.hash || is_moved {
             return Ok(Round::TipMoved);
         }
         // Both under the lock, or a broadcast in between would be dropped as unlisted.
@@ -103,29 +115,8 @@ impl MempoolView {
         complete &= self.broadcasts.listing_ends(&mut gone) == 0;
         touched.extend(pool.apply(tip, &gone, txs));
         drop(pool);
-        let now = Instant::now();
-        self.standing.lock().listed(tip, info, listing.sequence, complete, took, now);
+        self.standing.lock().listed(tip, &listing, complete, Instant::now());
         Ok(Round::Consistent)
-    }
-
-    /// Lists the node's mempool; `None` while the node is loading it.
-    ///
-    /// A node that is restarted between two calls has an empty mempool at first, and then a part of it. So it is asked
-    /// once more afterwards whether it is loading, and listed again if it looks like another node than before.
-    async fn list(&self) -> Result<Option<SequencedMempool>, DaemonError> {
-        let mut is_second = false;
-        loop {
-            let listing = self.daemon.sequenced_mempool().await?;
-            if !self.daemon.mempool_info().await?.loaded {
-                return Ok(None);
-            }
-            let is_emptied = listing.txids.is_empty() && !self.pool.read().is_empty();
-            let is_trusted = !is_emptied && self.standing.lock().is_later(listing.sequence);
-            if is_trusted || is_second {
-                return Ok(Some(listing));
-            }
-            is_second = true;
-        }
     }
 
     /// Takes over what the node's feed says has changed since the last listing on top of `tip`.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::large::Session;
-use crate::process::{PATIENCE, UNLIMITED, wait_for_pool};
+use crate::process::{CROWDED, PATIENCE, wait_for_pool};
 
 /// Transactions of a block.
 const TXS: usize = 2_500;
@@ -34,7 +34,7 @@ pub(crate) async fn measure(exe: &Path, sessions: usize) -> anyhow::Result<()> {
         node.mine(1)?;
     }
     let db = tempfile::tempdir()?;
-    let mut server = ServerProcess::for_node(exe, &node, db.path(), &UNLIMITED)?;
+    let mut server = ServerProcess::for_node(exe, &node, db.path(), &CROWDED)?;
     server.wait_ready(PATIENCE)?;
     let scripts: Vec<_> = (0..SCRIPTS).map(|_| coins.script(ScriptKind::P2wpkh)).collect();
 
@@ -89,6 +89,9 @@ pub(crate) async fn measure(exe: &Path, sessions: usize) -> anyhow::Result<()> {
             "block {round} of {pooled} transactions, {sessions} sessions, {SCRIPTS} scripts: last header \
              {header:.1?}, last status {status:.1?} after the node's own announcement"
         );
+    }
+    for line in server.log_text().lines().filter(|line| line.contains("told after")) {
+        println!("{}", line.trim_start());
     }
     token.cancel();
     server.terminate(PATIENCE)?;

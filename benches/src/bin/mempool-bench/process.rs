@@ -10,9 +10,13 @@ use serde_json::json;
 /// How long anything may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
-/// One machine is all clients here.
-pub(crate) const UNLIMITED: [(&str, &str); 3] =
-    [("MAX_SESSIONS", "20000"), ("COST_SOFT_LIMIT", "0"), ("COST_HARD_LIMIT", "0")];
+/// One machine is all clients here; and the server tells how long what took.
+pub(crate) const CROWDED: [(&str, &str); 4] = [
+    ("MAX_SESSIONS", "20000"),
+    ("COST_SOFT_LIMIT", "0"),
+    ("COST_HARD_LIMIT", "0"),
+    ("LOG_LEVEL", "info,electrumx_server::follower=debug"),
+];
 
 /// Returns the memory that is the process's own, in bytes.
 pub(crate) fn anonymous(server: &ServerProcess) -> anyhow::Result<usize> {

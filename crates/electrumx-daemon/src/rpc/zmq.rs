@@ -23,7 +23,7 @@ pub struct ZmqNotification {
 }
 
 /// The mempool's listing, with its place in the count of the feed's transactions.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SequencedMempool {
     /// The ids of all unconfirmed transactions, in no order.

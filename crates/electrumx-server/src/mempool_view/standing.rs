@@ -6,8 +6,13 @@ use electrumx_core::BlockId;
 use electrumx_daemon::MempoolInfo;
 use tokio::time::Instant;
 
+use super::listing::Listing;
+
 /// The mempool is listed at least this often, whatever the node's counts say.
 const FULL_LISTING: Duration = Duration::from_secs(30);
+
+/// Nor is more than this share of the time spent on listings that nothing asks for: one part in so many.
+const UNASKED: u32 = 1_000;
 
 /// The same while every change is told by the feed, whose numbers prove that none is missing.
 const FULL_LISTING_WITH_FEED: Duration = Duration::from_secs(300);
@@ -25,6 +30,8 @@ pub(crate) enum Haste {
     Usual,
     /// Somebody asked: listing is not put off.
     Asked,
+    /// The node has announced a block.
+    Block,
 }
 
 /// What a round has to do.
@@ -47,7 +54,7 @@ pub(super) struct Held {
 /// What is known of the view.
 #[derive(Default, Debug)]
 pub(super) struct Standing {
-    last: Option<Listing>,
+    last: Option<Listed>,
     feed_is_connected: bool,
     /// Since when the node's counts are others than the view's, although the feed lacks nothing.
     differs_since: Option<Instant>,
@@ -55,7 +62,7 @@ pub(super) struct Standing {
 
 /// The last listing.
 #[derive(Debug)]
-struct Listing {
+struct Listed {
     tip: BlockId,
     /// What the node said of its mempool just before.
     info: MempoolInfo,
@@ -99,7 +106,7 @@ impl Standing {
         let rest = last.took * REST;
         let follows = self.feed_is_connected && last.next.is_some();
         let longest = if follows { FULL_LISTING_WITH_FEED } else { FULL_LISTING };
-        if now - last.ended >= longest.max(rest) {
+        if now - last.ended >= longest.max(last.took * UNASKED) {
             return Need::Listing;
         }
         // The feed keeps the view up to date; counts and fees are a cheap proof.
@@ -117,18 +124,19 @@ impl Standing {
         if haste == Haste::Asked || at <= now { Need::Listing } else { Need::ListingAt(at) }
     }
 
-    /// Notes a listing on top of `tip` which ended now and took so long.
-    pub(super) fn listed(
-        &mut self,
-        tip: BlockId,
-        info: MempoolInfo,
-        sequence: u64,
-        complete: bool,
-        took: Duration,
-        now: Instant,
-    ) {
-        let next = Some(sequence);
-        self.last = Some(Listing { tip, info, sequence, next, complete, ended: now, took });
+    /// Notes a listing on top of `tip` that has been taken over.
+    pub(super) fn listed(&mut self, tip: BlockId, listing: &Listing, complete: bool, now: Instant) {
+        let sequence = listing.mempool.sequence;
+        self.differs_since = None;
+        self.last = Some(Listed {
+            tip,
+            info: listing.info.clone(),
+            sequence,
+            next: Some(sequence),
+            complete,
+            ended: now,
+            took: listing.took,
+        });
     }
 
     /// Tells whether a listing with this number can come after the last one. One that cannot comes from another node, or
@@ -167,6 +175,7 @@ impl Standing {
 mod tests {
     use electrumx_core::bitcoin::BlockHash;
     use electrumx_core::bitcoin::hashes::Hash as _;
+    use electrumx_daemon::SequencedMempool;
 
     use super::*;
 
@@ -186,7 +195,10 @@ mod tests {
     }
 
     fn list(standing: &mut Standing, complete: bool, now: Instant) {
-        standing.listed(tip(1), info(5), 40, complete, TOOK, now);
+        let mut mempool = SequencedMempool::default();
+        mempool.sequence = 40;
+        let listing = Listing { tip: tip(1).hash, info: info(5), mempool, took: TOOK };
+        standing.listed(tip(1), &listing, complete, now);
     }
 
     #[test]
@@ -202,7 +214,8 @@ mod tests {
         assert_eq!(need(6, Haste::Asked, TOOK), Need::Listing);
         assert_eq!(need(6, Haste::Usual, 9 * TOOK), Need::Listing);
         assert_eq!(need(5, Haste::Usual, 9 * TOOK), Need::Nothing);
-        assert_eq!(need(5, Haste::Usual, FULL_LISTING), Need::Listing);
+        assert_eq!(need(5, Haste::Usual, FULL_LISTING), Need::Nothing);
+        assert_eq!(need(5, Haste::Usual, UNASKED * TOOK), Need::Listing);
         assert_eq!(standing.need(tip(2), &info(5), held(5), Haste::Usual, start), Need::Listing);
     }
 
@@ -226,7 +239,8 @@ mod tests {
         let mut later =
             |size, after| standing.need(tip(1), &info(size), held(7), Haste::Usual, start + after);
         assert_eq!(later(7, FULL_LISTING), Need::Nothing);
-        assert_eq!(later(7, FULL_LISTING_WITH_FEED), Need::Listing);
+        assert_eq!(later(7, FULL_LISTING_WITH_FEED), Need::Nothing);
+        assert_eq!(later(7, UNASKED * TOOK), Need::Listing);
         let (late, soon) = (10 * TOOK, PATIENCE / 2);
         assert_eq!(later(8, late), Need::ListingAt(start + late + PATIENCE));
         assert_eq!(later(8, late + soon), Need::ListingAt(start + late + PATIENCE));

@@ -143,7 +143,8 @@ impl World {
     /// A look at the node, as the next poll or a block makes it.
     async fn look(&mut self) {
         self.hear().await;
-        self.follower.step(&mut self.touched, Haste::Asked).await.unwrap();
+        let haste = if self.rng.bool() { Haste::Asked } else { Haste::Block };
+        self.follower.step(&mut self.touched, haste).await.unwrap();
     }
 
     /// Compares everything with the truth, and how often it was told.
