@@ -38,7 +38,7 @@ impl Large {
             GeneratedChain::new(Shape { blocks, ..Shape::default() }).collect();
         let pool = chain.split_off(args.blocks as usize + 1);
         let mut scripts = Vec::new();
-        for raw in chain.iter().rev().take(20) {
+        for raw in chain.iter().rev().skip(20).take(20) {
             let block: Block = deserialize(&raw.bytes)?;
             let outputs = block.txdata.iter().flat_map(|tx| &tx.output);
             let outputs = outputs.filter(|output| !output.script_pubkey.is_op_return());
@@ -56,6 +56,8 @@ impl Large {
             ("NET", "regtest"),
             ("DB_DIRECTORY", db.path().to_str().unwrap_or_default()),
             ("DAEMON_URL", &node.url()),
+            // As on a long chain, nearly all of it is where it stays.
+            ("REORG_LIMIT", "10"),
             ("MAX_SESSIONS", "20000"),
             // One machine is all clients here.
             ("COST_SOFT_LIMIT", "0"),
