@@ -7,6 +7,7 @@ use std::time::Duration;
 use electrumx_core::bitcoin::BlockHash;
 use regex::Regex;
 
+use crate::padding::Padding;
 use crate::version::ProtocolVersion;
 
 /// Settings of a [`Service`](crate::Service).
@@ -44,6 +45,8 @@ pub struct ServiceConfig {
     pub costs: CostLimits,
     /// Clients that call themselves so are refused. Default: none.
     pub drop_client: Option<Regex>,
+    /// On which connections answers are padded against traffic analysis. Default: none.
+    pub padding: Padding,
     /// What a client may use up.
     pub limits: Limits,
     /// Memory for caches.
@@ -68,6 +71,7 @@ impl ServiceConfig {
             header_tree: None,
             costs: CostLimits::default(),
             drop_client: None,
+            padding: Padding::Off,
             limits: Limits::default(),
             caches: CacheSizes::default(),
         }

@@ -50,7 +50,11 @@ where
     let mut connection = Connection {
         input,
         lines: Lines::new(limits.max_line_bytes),
-        outlet: Outlet::new(output, limits.write_timeout),
+        outlet: Outlet::new(
+            output,
+            limits.write_timeout,
+            service.config.padding.applies_to(peer.transport),
+        ),
         idle_at: Instant::now() + limits.first_request_timeout,
         session_timeout: limits.session_timeout,
         max_unsent: limits.max_unsent_bytes,
@@ -185,6 +189,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             | CloseReason::VersionNotFirst => self.outlet.patience(),
             _ => PARTING_TIME,
         };
+        self.outlet.finish();
         let farewell = async {
             while self.outlet.pending() {
                 self.outlet

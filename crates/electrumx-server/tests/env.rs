@@ -225,6 +225,7 @@ fn every_value_arrives() {
         ("LOG_FORMAT", "%(asctime)s %(message)s"),
         ("JOURNAL_STREAM", "1:2"),
         ("ANON_LOGS", "yes"),
+        ("PADDING", "all"),
         ("PEER_DISCOVERY", "off"),
         ("EVENT_LOOP_POLICY", "uvloop"),
         ("COST_SOFT_LIMIT", "20"),
@@ -282,6 +283,7 @@ fn every_value_arrives() {
     assert_eq!(env.log.filter, "warn");
     assert_eq!(env.log.format, LogFormat::Journal);
     assert!(env.anon_logs);
+    assert_eq!(env.sessions.padding, electrumx_protocol::Padding::All);
     let report = report(&env);
     for name in ["DB_ENGINE", "EVENT_LOOP_POLICY", "INITIAL_CONCURRENT", "LOG_FORMAT", "HOST is"] {
         assert_eq!(report.matches(name).count(), 1, "{name} in:\n{report}");
@@ -296,6 +298,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("NET", "moon", "known are mainnet, testnet, testnet4, signet, regtest"),
         ("DAEMON_URL", "https://u:hidden@h/", "https:// are not supported"),
         ("DAEMON_URL", "u:hidden@h:99999", "not a number from 1 to 65535"),
+        ("PADDING", "ws", "\"ws\" is none of off, tls and all"),
         ("CACHE_MB", "lots", "\"lots\" is not a whole number from 16 to 1000000"),
         ("CACHE_MB", "1", "from 16"),
         ("MAX_SESSIONS", "-1", "\"-1\" is not a whole number"),

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use electrumx_protocol::Padding;
+
 use super::settings::Settings;
 use super::variables::{
     BANDWIDTH_UNIT_COST, BATCH_LIMIT, COST_HARD_LIMIT, COST_SOFT_LIMIT, DROP_CLIENT, HISTORY_LIMIT,
-    MAX_RECV, MAX_SEND, MAX_SESSIONS, REQUEST_SLEEP, REQUEST_TIMEOUT, SESSION_GROUP_BY_SUBNET_IPV4,
-    SESSION_GROUP_BY_SUBNET_IPV6, SESSION_TIMEOUT, SUBSCRIPTION_LIMIT,
+    MAX_RECV, MAX_SEND, MAX_SESSIONS, PADDING, REQUEST_SLEEP, REQUEST_TIMEOUT,
+    SESSION_GROUP_BY_SUBNET_IPV4, SESSION_GROUP_BY_SUBNET_IPV6, SESSION_TIMEOUT,
+    SUBSCRIPTION_LIMIT,
 };
 
 /// Limits of sessions, with ElectrumX's defaults.
@@ -41,6 +44,8 @@ pub struct SessionLimits {
     pub group_ipv6_prefix: u8,
     /// `DROP_CLIENT`: what the names of clients that are refused begin with, a regular expression.
     pub drop_client: Option<String>,
+    /// `PADDING`: on which connections answers are padded. Default: none.
+    pub padding: Padding,
     /// `SESSION_TIMEOUT`: time without a request after which a session ends. Default 600 s.
     pub session_timeout: Duration,
     /// `REQUEST_TIMEOUT`: time for one request. Default 30 s.
@@ -104,11 +109,26 @@ impl SessionLimits {
             group_ipv4_prefix: settings.number(&SESSION_GROUP_BY_SUBNET_IPV4, 24, 0..=32),
             group_ipv6_prefix: settings.number(&SESSION_GROUP_BY_SUBNET_IPV6, 48, 0..=128),
             drop_client: drop_client(settings),
+            padding: padding(settings),
             max_sessions: settings.number(&MAX_SESSIONS, 1000, 0..=1_000_000),
             max_send_bytes,
             max_recv_bytes: settings.number(&MAX_RECV, 1_000_000, 1024..=100_000_000),
             session_timeout: Duration::from_secs(session_timeout),
             request_timeout: Duration::from_secs(request_timeout),
+        }
+    }
+}
+
+/// Reads where to pad; a boolean's words are understood, and a yes means TLS alone.
+fn padding(settings: &mut Settings) -> Padding {
+    let Some(text) = settings.text(&PADDING).map(str::to_lowercase) else { return Padding::Off };
+    match text.as_str() {
+        "off" | "0" | "no" | "false" => Padding::Off,
+        "tls" | "on" | "1" | "yes" | "true" => Padding::Tls,
+        "all" => Padding::All,
+        _ => {
+            settings.problem(&PADDING, format!("{text:?} is none of off, tls and all"));
+            Padding::Off
         }
     }
 }

@@ -255,6 +255,13 @@ pub(crate) const ANON_LOGS: Variable = Variable::new(
     "Whether to keep client addresses out of the log.",
 )
 .boolean();
+pub(crate) const PADDING: Variable = Variable::new(
+    "PADDING",
+    Group::Sessions,
+    "off|tls|all",
+    "off",
+    "Padding against traffic analysis: answers over TLS, or (all) over TCP too, are filled with spaces to powers of two from 1,024 bytes on, and small ones wait up to 50 ms for others. It costs up to twice the bytes.",
+);
 pub(crate) const LOG_SESSIONS: Variable = Variable::new(
     "LOG_SESSIONS",
     Group::Sessions,
@@ -418,6 +425,7 @@ pub(crate) const ALL: &[Variable] = &[
     INITIAL_CONCURRENT,
     DROP_CLIENT,
     ANON_LOGS,
+    PADDING,
     LOG_SESSIONS,
     COST_SOFT_LIMIT,
     COST_HARD_LIMIT,

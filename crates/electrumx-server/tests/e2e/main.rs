@@ -13,6 +13,7 @@ mod kill9;
 mod local_rpc;
 mod mempool;
 mod methods;
+mod padding;
 mod reorg;
 mod restart;
 mod watcher;
