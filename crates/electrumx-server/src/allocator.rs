@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Time between two looks at what is free.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Gives back to the system what has been free for a while, as long as the program runs.
 ///
