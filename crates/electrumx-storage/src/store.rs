@@ -72,8 +72,8 @@ impl LmdbStore {
     }
 
     /// Shows another state from now on; the writer's lock must be held.
-    pub(crate) fn switch(&self, shared: Shared) {
-        *self.shared.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shared);
+    pub(crate) fn switch(&self, shared: Arc<Shared>) {
+        *self.shared.write().unwrap_or_else(PoisonError::into_inner) = shared;
     }
 
     pub(crate) fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
@@ -96,6 +96,23 @@ impl Writer {
         self.write(shared, "append blocks", next, |txn, buffers| {
             append::append(txn, shared, &chain, blocks, buffers)
         })
+    }
+
+    /// Removes all blocks but the first `len`, of which the base has no more. Returns the tip.
+    pub(crate) fn unwind(
+        &mut self,
+        shared: &Shared,
+        len: u32,
+    ) -> Result<Option<BlockId>, StoreError> {
+        let chain = shared.published.chain();
+        let txn = shared.env.read_txn().map_err(backend("read"))?;
+        let tip = unwind::tip_at(&txn, shared, len)?;
+        drop(txn);
+        let next = chain.truncated(len as usize, tip);
+        self.write(shared, "unwind blocks", next, |txn, _| {
+            unwind::unwind(txn, shared, &chain, len)
+        })?;
+        Ok(tip)
     }
 
     /// Runs one transaction that leads to `next`; a full map is enlarged and the transaction repeated.
@@ -190,13 +207,6 @@ impl Store for LmdbStore {
                 return Err(StoreError::BelowBase { base: base.tip });
             }
         }
-        let txn = shared.env.read_txn().map_err(backend("read"))?;
-        let tip = unwind::tip_at(&txn, &shared, len)?;
-        drop(txn);
-        let next = chain.truncated(len as usize, tip);
-        writer.write(&shared, "unwind blocks", next, |txn, _| {
-            unwind::unwind(txn, &shared, &chain, len)
-        })?;
-        Ok(tip)
+        writer.unwind(&shared, len)
     }
 }

@@ -11,9 +11,16 @@ use electrumx_core::{BlockId, ChainView as _, StoreError};
 
 use self::merge::Merge;
 use crate::build::BuildFile;
+use crate::install::Successor;
 use crate::room;
 use crate::store::LmdbStore;
 use crate::view::LmdbView;
+
+/// So many blocks may be copied while no other can be appended.
+const FEW: usize = 2;
+
+/// How often blocks that came meanwhile are copied before others have to wait for it.
+const ROUNDS: usize = 10;
 
 /// How a compaction ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +39,7 @@ impl LmdbStore {
     /// Folds all but the last `keep` blocks into a new base, which then replaces the old one.
     ///
     /// Blocks in the base cannot be undone singly, so `keep` should be more than any reorganisation. The store is read and
-    /// written as usual meanwhile; only blocks are not appended while those to keep are copied at the end.
+    /// written as usual meanwhile.
     /// A crash leaves the old base or the new one.
     ///
     /// # Errors
@@ -59,13 +66,12 @@ impl LmdbStore {
         match merged {
             Ok(Some(tip)) => {
                 let path = file.close()?;
-                let mut writer = self.writer()?;
-                if LmdbView::open(&self.shared())?.block_hash(tip.height)? != Some(tip.hash) {
-                    BuildFile::discard(&shared.dir)?;
-                    return Ok(Compaction::ChainChanged);
+                let mut successor = self.succeed(Some((&path, tip)))?;
+                let outcome = self.hand_over(&mut successor, tip, observer);
+                if !matches!(outcome, Ok(Compaction::Done(_))) {
+                    successor.discard();
                 }
-                self.install(&mut writer, Some((&path, tip)))?;
-                Ok(Compaction::Done(tip))
+                outcome
             }
             Ok(None) => {
                 drop(file);
@@ -79,5 +85,38 @@ impl LmdbStore {
                 Err(error)
             }
         }
+    }
+
+    /// Copies the blocks above a new base whose last block is `tip`, and makes it the store's.
+    fn hand_over(
+        &self,
+        successor: &mut Successor,
+        tip: BlockId,
+        observer: &mut impl Observer,
+    ) -> Result<Compaction, StoreError> {
+        // They are copied while others may come, until those that came meanwhile are few.
+        let mut is_close = false;
+        for _ in 0..ROUNDS {
+            if observer.should_stop() {
+                return Ok(Compaction::Stopped);
+            }
+            if is_close {
+                break;
+            }
+            let view = LmdbView::open(&self.shared())?;
+            if view.block_hash(tip.height)? != Some(tip.hash) {
+                return Ok(Compaction::ChainChanged);
+            }
+            is_close = successor.catch_up(&view)? <= FEW;
+        }
+        let mut writer = self.writer()?;
+        let view = LmdbView::open(&self.shared())?;
+        if view.block_hash(tip.height)? != Some(tip.hash) {
+            return Ok(Compaction::ChainChanged);
+        }
+        successor.catch_up(&view)?;
+        drop(view);
+        self.take_over(&mut writer, successor)?;
+        Ok(Compaction::Done(tip))
     }
 }

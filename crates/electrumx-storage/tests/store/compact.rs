@@ -1,5 +1,8 @@
 //! Folding the tip into the base changes no answer, whenever and how often it is done.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use electrumx_core::conformance::{TestChain, assert_shows};
@@ -180,6 +183,95 @@ fn blocks_come_and_go_meanwhile() {
     assert_shows(&*temp.view().unwrap(), &blocks);
     drop(temp.store);
     assert_shows(&*open(temp.dir.path()).view().unwrap(), &blocks);
+}
+
+/// Does something whenever it is asked during the handing over to the new base, until there is nothing more to do.
+struct Meanwhile<'a> {
+    dir: &'a Path,
+    deeds: RefCell<VecDeque<Box<dyn Fn() -> bool + 'a>>>,
+}
+
+impl Observer for Meanwhile<'_> {
+    fn should_stop(&self) -> bool {
+        let files = std::fs::read_dir(self.dir).unwrap();
+        let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        if !names.any(|name| name.starts_with("new-")) {
+            return false;
+        }
+        let deed = self.deeds.borrow_mut().pop_front();
+        deed.is_some_and(|deed| deed())
+    }
+}
+
+/// The files with data.
+fn tiers(dir: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(dir).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(".mdb")).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn blocks_come_and_go_while_the_kept_ones_are_copied() {
+    let blocks = TestChain::with_blocks(75, 20);
+    let mut other = TestChain::after(&blocks[..16], 76);
+    other.extend(12);
+    let other = other.blocks();
+    let temp = temp();
+    let (store, dir) = (&temp.store, temp.dir.path());
+    store.append(&blocks).unwrap();
+    let append = |from: usize, to: usize| store.append(&other[from..to]).unwrap();
+    let deeds: [Box<dyn Fn() -> bool>; 4] = [
+        Box::new(|| false),
+        // The kept blocks are copied; now some of them go, and others come.
+        Box::new(|| {
+            store.unwind_to(Some(15)).unwrap();
+            append(16, 24);
+            false
+        }),
+        Box::new(|| {
+            append(24, 27);
+            false
+        }),
+        Box::new(|| {
+            append(27, 28);
+            false
+        }),
+    ];
+    let mut meanwhile = Meanwhile { dir, deeds: RefCell::new(deeds.into()) };
+    let done = store.compact(6, &mut meanwhile).unwrap();
+    assert_eq!(done, Compaction::Done(blocks[13].id));
+    assert!(meanwhile.deeds.borrow().is_empty(), "nothing was done meanwhile");
+    assert_shows(&*store.view().unwrap(), other);
+    let clean = crate::common::temp();
+    clean.append(other).unwrap();
+    assert_eq!(compact(&clean, 14), Compaction::Done(blocks[13].id));
+    assert_eq!(store.digest().unwrap(), clean.digest().unwrap());
+}
+
+#[test]
+fn what_ends_while_the_kept_ones_are_copied_leaves_nothing() {
+    let blocks = TestChain::with_blocks(77, 20);
+    let temp = temp();
+    let (store, dir) = (&temp.store, temp.dir.path());
+    store.append(&blocks).unwrap();
+    store.compact(12, &mut ()).unwrap();
+    let (digest, names) = (store.digest().unwrap(), tiers(dir));
+    let compact = |deed: Box<dyn Fn() -> bool>| {
+        let deeds =
+            RefCell::new(VecDeque::from([Box::new(|| false) as Box<dyn Fn() -> bool>, deed]));
+        store.compact(4, &mut Meanwhile { dir, deeds }).unwrap()
+    };
+    assert_eq!(compact(Box::new(|| true)), Compaction::Stopped);
+    assert_eq!((store.digest().unwrap(), tiers(dir)), (digest, names.clone()));
+    let unwind = || {
+        store.unwind_to(Some(11)).unwrap();
+        false
+    };
+    assert_eq!(compact(Box::new(unwind)), Compaction::ChainChanged);
+    assert_eq!(tiers(dir), names);
+    assert_shows(&*store.view().unwrap(), &blocks[..12]);
 }
 
 /// A crash can leave any of the files of a switch.
