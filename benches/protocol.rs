@@ -184,7 +184,7 @@ impl Client {
             let outputs = [MempoolOutput { vout: 0, hashx: self.hot, value: 1 }].into();
             mempool.insert(vec![(id, MempoolTx { inputs: [].into(), outputs, fee: 1, vsize: 100 })])
         } else {
-            mempool.apply(tip, &[], Vec::new())
+            mempool.remove(&[id])
         };
         drop(mempool);
         let service = Arc::clone(&self.service);
