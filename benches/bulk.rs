@@ -9,13 +9,9 @@ use std::time::Duration;
 use cpu_time::CpuTime;
 use criterion::measurement::Measurement as _;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use electrumx_benches::{GeneratedChain, Shape};
-use electrumx_core::bitcoin::BlockHash;
-use electrumx_core::bitcoin::block::Header;
-use electrumx_core::bitcoin::consensus::deserialize;
+use electrumx_benches::{BlockDir, Shape};
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::processor::{BulkPhase, BulkProgress, Observer};
-use electrumx_core::{BlockId, BlockSource, Height, RawBlock, SourceError, SourceTip};
 use electrumx_storage::{BulkOptions, FirstSync, LmdbStore, Options, first_sync};
 
 /// Blocks of the chain: a hundred small ones, then some of 3,100 transactions.
@@ -23,51 +19,6 @@ const BLOCKS: u32 = 140;
 
 /// Room for a small part of the unspent outputs, so that most are joined on disk.
 const SMALL_TABLE: usize = 1 << 20;
-
-/// A chain in memory.
-struct Chain {
-    blocks: Vec<RawBlock>,
-    hashes: Vec<BlockHash>,
-    next: std::ops::Range<usize>,
-}
-
-impl Chain {
-    fn new() -> Self {
-        let shape = Shape { blocks: BLOCKS, ..Shape::default() };
-        let blocks: Vec<RawBlock> = GeneratedChain::new(shape).collect();
-        let header = |block: &RawBlock| deserialize::<Header>(&block.bytes[..80]);
-        let hash = |block| header(block).expect("a header has 80 bytes").block_hash();
-        let hashes = blocks.iter().map(hash).collect();
-        Self { blocks, hashes, next: 0..0 }
-    }
-
-    fn txs(&self) -> u64 {
-        let count = |block: &RawBlock| {
-            let block = deserialize::<electrumx_core::bitcoin::Block>(&block.bytes);
-            block.expect("the chain is sound").txdata.len() as u64
-        };
-        self.blocks.iter().map(count).sum()
-    }
-}
-
-impl BlockSource for Chain {
-    fn tip(&mut self) -> Result<SourceTip, SourceError> {
-        let hash = *self.hashes.last().expect("the chain is not empty");
-        Ok(SourceTip { id: BlockId { height: BLOCKS, hash }, syncing: false })
-    }
-
-    fn block_hash(&mut self, height: Height) -> Result<Option<BlockHash>, SourceError> {
-        Ok(self.hashes.get(height as usize).copied())
-    }
-
-    fn start(&mut self, from: Height, to: Height) {
-        self.next = from as usize..to as usize + 1;
-    }
-
-    fn next_block(&mut self) -> Result<Option<RawBlock>, SourceError> {
-        Ok(self.next.next().and_then(|number| self.blocks.get(number)).cloned())
-    }
-}
 
 /// Sums up the processor time of some phases.
 struct Clock {
@@ -97,7 +48,7 @@ impl Observer for Clock {
 
 /// Returns what some phases of a first sync take.
 fn run(
-    chain: &mut Chain,
+    chain: &BlockDir,
     table_bytes: Option<usize>,
     counts: fn(Option<BulkPhase>) -> bool,
 ) -> Duration {
@@ -106,22 +57,23 @@ fn run(
     let store = store.expect("an empty folder");
     // A larger budget is memory that a chain as small as this only touches for the first time.
     let options = BulkOptions { budget_bytes: 64 << 20, table_bytes, ..BulkOptions::default() };
+    let mut source = chain.source().expect("the files are readable");
     let mut clock = Clock { counts, phase: None, began: CpuTime.start(), sum: Duration::ZERO };
-    let ended = first_sync(&store, &coin, chain, BLOCKS, &options, &mut clock);
+    let ended = first_sync(&store, &coin, &mut source, BLOCKS, &options, &mut clock);
     assert!(matches!(ended, Ok(FirstSync::Done(_))), "{ended:?}");
     clock.turn(None);
     clock.sum
 }
 
 fn parts(criterion: &mut Criterion<CpuTime>) {
-    let mut chain = Chain::new();
+    let dir = tempfile::tempdir().expect("a folder");
+    let shape = Shape { blocks: BLOCKS, ..Shape::default() };
+    let chain = BlockDir::open_or_generate(dir.path(), shape, false).expect("the disk has room");
     let mut group = criterion.benchmark_group("bulk");
-    group.sample_size(10).throughput(Throughput::Elements(chain.txs()));
+    group.sample_size(10).throughput(Throughput::Elements(chain.totals().txs));
     let mut part = |name: &str, table_bytes, counts: fn(Option<BulkPhase>) -> bool| {
         group.bench_function(name, |bencher| {
-            bencher.iter_custom(|times| {
-                (0..times).map(|_| run(&mut chain, table_bytes, counts)).sum()
-            });
+            bencher.iter_custom(|times| (0..times).map(|_| run(&chain, table_bytes, counts)).sum());
         });
     };
     let is_partition: fn(Option<BulkPhase>) -> bool =

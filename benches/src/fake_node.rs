@@ -3,15 +3,14 @@
 //! A real node takes minutes to be given a mempool of 300,000 transactions, and answers no faster.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::Context as _;
 use bitcoin::consensus::encode::{deserialize, serialize_hex};
 use bitcoin::{Block, BlockHash, Txid};
 use electrumx_core::RawBlock;
+use electrumx_testkit::serve_rpc;
 use serde_json::{Value, json};
 
 /// A node that never changes but by [`fill`](Self::fill).
@@ -52,16 +51,10 @@ impl FakeNode {
         let heights = blocks.iter().enumerate().map(|(height, (hash, _))| (*hash, height));
         let heights = heights.collect();
         let state = Arc::new(State { blocks, heights, mempool: Mutex::default() });
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let node = Self { addr: listener.local_addr()?, state: Arc::clone(&state) };
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&state);
-                // A connection that ends is no error.
-                std::thread::spawn(move || drop(state.serve(stream)));
-            }
-        });
-        Ok(node)
+        let served = Arc::clone(&state);
+        let unknown = (-32601, "Method not found");
+        let addr = serve_rpc(move |method, params| served.result(method, params).ok_or(unknown))?;
+        Ok(Self { addr, state })
     }
 
     /// Returns where it is, with the login.
@@ -101,58 +94,6 @@ impl FakeNode {
 impl State {
     fn mempool(&self) -> std::sync::MutexGuard<'_, Mempool> {
         self.mempool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn serve(&self, stream: TcpStream) -> anyhow::Result<()> {
-        stream.set_nodelay(true)?;
-        let mut stream = BufReader::new(stream);
-        loop {
-            let (mut line, mut length, mut path) = (String::new(), 0, String::new());
-            while line != "\r\n" {
-                line.clear();
-                anyhow::ensure!(stream.read_line(&mut line)? > 0, "the end");
-                if path.is_empty() {
-                    line.split(' ').nth(1).context("no request line")?.clone_into(&mut path);
-                } else if let Some((name, value)) = line.split_once(':')
-                    && name.eq_ignore_ascii_case("content-length")
-                {
-                    length = value.trim().parse()?;
-                }
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body)?;
-            let (status, reply) = if path == "/" {
-                ("200 OK", self.reply(&serde_json::from_slice(&body)?))
-            } else {
-                ("404 Not Found", String::new())
-            };
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                reply.len()
-            );
-            stream.get_mut().write_all((head + &reply).as_bytes())?;
-        }
-    }
-
-    fn reply(&self, request: &Value) -> String {
-        match request {
-            Value::Array(calls) => {
-                let replies: Vec<String> = calls.iter().map(|call| self.one(call)).collect();
-                format!("[{}]", replies.join(","))
-            }
-            call => self.one(call),
-        }
-    }
-
-    fn one(&self, call: &Value) -> String {
-        let id = &call["id"];
-        match self.result(call["method"].as_str().unwrap_or_default(), &call["params"]) {
-            Some(result) => format!(r#"{{"jsonrpc":"2.0","result":{result},"id":{id}}}"#),
-            None => {
-                let error = json!({"code": -32601, "message": "Method not found"});
-                format!(r#"{{"jsonrpc":"2.0","error":{error},"id":{id}}}"#)
-            }
-        }
     }
 
     /// Answers as JSON text; `None` for what it does not have.

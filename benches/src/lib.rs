@@ -31,4 +31,4 @@ pub use load::{Samples, ServerProcess, measure};
 pub use meter::{Cost, Meter};
 pub use projection::{CORES, DISKS, Disk, Projection, Target};
 pub use report::Report;
-pub use usage::cpu_of;
+pub use usage::{cpu_of, micros};

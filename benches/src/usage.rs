@@ -80,3 +80,10 @@ pub fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
     let clock = nix::time::clock_getcpuclockid(nix::unistd::Pid::from_raw(pid.try_into()?))?;
     Ok(clock.now()?.into())
 }
+
+/// Returns a share of a time in microseconds.
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+#[must_use]
+pub fn micros(time: Duration, count: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / count as f64
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Samples;
 use super::questions::Kind;
-use crate::{Connection, cpu_of};
+use crate::{Connection, cpu_of, micros};
 
 /// Rounds of each kind.
 const ROUNDS: usize = 3;
@@ -90,9 +90,4 @@ fn latencies(
     }
     latencies.sort_unstable();
     Ok(latencies)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
-fn micros(time: Duration, count: usize) -> f64 {
-    time.as_secs_f64() * 1e6 / count as f64
 }

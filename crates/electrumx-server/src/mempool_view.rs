@@ -82,8 +82,7 @@ impl MempoolView {
             touched.extend(pool.apply(tip, &gone, Vec::new()));
             return Ok(Round::Consistent);
         }
-        let ahead = ahead.filter(|listing| listing.tip == tip.hash);
-        let listing = match ahead {
+        let listing = match ahead.filter(|listing| listing.tip == tip.hash) {
             Some(listing) => listing,
             None => {
                 let info = self.daemon.mempool_info().await?;
@@ -101,12 +100,14 @@ impl MempoolView {
                 listing
             }
         };
+        if listing.tip != tip.hash {
+            return Ok(Round::TipMoved);
+        }
         let Difference { missing, unlisted: mut gone } =
             self.pool.read().difference(&listing.mempool.txids);
         let is_whole = missing.is_empty();
         let Loaded { txs, mut complete } = self.load(missing, touched).await?;
-        let is_moved = !is_whole && self.daemon.best_block_hash().await? != tip.hash;
-        if listing.tip != tip.hash || is_moved {
+        if !is_whole && self.daemon.best_block_hash().await? != tip.hash {
             return Ok(Round::TipMoved);
         }
         // Both under the lock, or a broadcast in between would be dropped as unlisted.

@@ -50,20 +50,23 @@ impl LmdbStore {
         self.take_over(writer, &successor)
     }
 
-    /// Makes an empty tip tier above a complete base file, which is moved.
+    /// Makes an empty tip tier above a complete base file, which is moved; it is moved back when that fails.
     pub(crate) fn succeed(&self, base: Option<(&Path, BlockId)>) -> Result<Successor, StoreError> {
+        let Some((built, tip)) = base else { return self.succeed_above(None) };
+        let dir = &self.shared().dir;
+        let path = base_file(dir, tip.height);
+        fs::rename(built, &path).map_err(|error| io_error("name the new base", dir, error))?;
+        self.succeed_above(Some((&path, tip))).inspect_err(|_| {
+            // Otherwise the next opening does it.
+            let _ = fs::rename(&path, built);
+        })
+    }
+
+    fn succeed_above(&self, base: Option<(&Path, BlockId)>) -> Result<Successor, StoreError> {
         let old = self.shared();
         let dir = &old.dir;
         let meta = Meta { base: base.map(|(_, tip)| tip), ..old.meta };
-        let opened = match base {
-            Some((built, tip)) => {
-                let path = base_file(dir, tip.height);
-                fs::rename(built, &path)
-                    .map_err(|error| io_error("name the new base", dir, error))?;
-                Some(Base::open(&path, &meta, tip)?)
-            }
-            None => None,
-        };
+        let opened = base.map(|(path, tip)| Base::open(path, &meta, tip)).transpose()?;
         let made = create_new(dir, &self.identity, &self.options, &meta);
         let (env, tables, file) = made.map_err(|error| StoreError::Backend {
             action: "create a tip tier",
@@ -74,7 +77,7 @@ impl LmdbStore {
         Ok(Successor { shared: Arc::new(shared), file, writer: Writer::default() })
     }
 
-    /// Makes a successor that has all blocks the store. Its writer's lock is held.
+    /// Makes a successor that has all blocks the store's state. Whoever calls it holds the writer's lock.
     pub(crate) fn take_over(
         &self,
         _lock: &mut Writer,

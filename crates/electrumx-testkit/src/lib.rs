@@ -8,6 +8,7 @@ mod coins;
 mod exe;
 mod http;
 mod life;
+mod made_up;
 mod merkle;
 mod mine;
 mod node;
@@ -32,6 +33,7 @@ pub use exe::{
     bitcoind_exe, electrum_backports_exe, electrum_exe, python_with_websockets, repo_root,
 };
 pub use life::{Life, life};
+pub use made_up::{MadeUpAnswer, serve_rpc};
 pub use merkle::merkle_branch;
 pub use mine::{Content, fresh_script, kit_script};
 pub use node::Regtest;

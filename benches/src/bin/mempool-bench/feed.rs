@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bitcoin::consensus::encode::serialize_hex;
+use electrumx_benches::micros;
 use electrumx_testkit::{
     Coins, ElectrumClient, Regtest, ScriptKind, ServerProcess, scripthash_hex,
 };
 use serde_json::json;
 
-use crate::large::micros;
 use crate::process::{PATIENCE, cpu, share, wait_for_pool};
 
 /// Payments that are timed, of each kind.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bitcoin::Block;
 use bitcoin::consensus::encode::deserialize;
-use electrumx_benches::{FakeNode, GeneratedChain, Shape};
+use electrumx_benches::{FakeNode, GeneratedChain, Shape, micros};
 use electrumx_core::{RawBlock, ScriptHash};
 use electrumx_testkit::ServerProcess;
 use tempfile::TempDir;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::Args;
-use crate::process::{PATIENCE, anonymous, cpu, wait_for_pool};
+use crate::process::{CROWDED, PATIENCE, anonymous, cpu, wait_for_pool};
 
 /// Subscriptions of a session.
 const SUBSCRIPTIONS: usize = 10;
@@ -51,19 +51,17 @@ impl Large {
         fastrand::Rng::with_seed(1).shuffle(&mut scripts);
         let node = FakeNode::start(chain)?;
         let db = tempfile::tempdir()?;
-        let env = [
+        let url = node.url();
+        let mut env = vec![
             ("COIN", "Bitcoin"),
             ("NET", "regtest"),
             ("DB_DIRECTORY", db.path().to_str().unwrap_or_default()),
-            ("DAEMON_URL", &node.url()),
+            ("DAEMON_URL", &url),
             // As on a long chain, nearly all of it is where it stays.
             ("REORG_LIMIT", "10"),
             ("BULK_BLOCKS", "20"),
-            ("MAX_SESSIONS", "20000"),
-            // One machine is all clients here.
-            ("COST_SOFT_LIMIT", "0"),
-            ("COST_HARD_LIMIT", "0"),
         ];
+        env.extend(CROWDED);
         let mut server = ServerProcess::start(&args.server, &env)?;
         server.wait_ready(PATIENCE)?;
         Ok(Self { server, node, pool, scripts, _db: db })
@@ -205,9 +203,4 @@ impl Session {
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]
 fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
-pub(crate) fn micros(time: Duration, count: usize) -> f64 {
-    time.as_secs_f64() * 1e6 / count as f64
 }

@@ -11,8 +11,7 @@ use crate::common::{PATIENCE, Setup, start_server};
 #[test]
 fn padded_answers_are_read_as_any_others_and_have_few_lengths() {
     let node = Regtest::builder().start().unwrap();
-    node.call("generatetoaddress", &[json!(20), json!("mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn")])
-        .unwrap();
+    node.mine(20).unwrap();
     let db = tempfile::tempdir().unwrap();
     let mut server = start_server(&node, db.path(), &[("PADDING", "all")]).unwrap();
     server.wait_ready(PATIENCE).unwrap();

@@ -66,10 +66,15 @@ impl LmdbStore {
         match merged {
             Ok(Some(tip)) => {
                 let path = file.close()?;
-                let mut successor = self.succeed(Some((&path, tip)))?;
-                let outcome = self.hand_over(&mut successor, tip, observer);
-                if !matches!(outcome, Ok(Compaction::Done(_))) {
-                    successor.discard();
+                let outcome = self.succeed(Some((&path, tip))).and_then(|mut successor| {
+                    let outcome = self.hand_over(&mut successor, tip, observer);
+                    if !matches!(outcome, Ok(Compaction::Done(_))) {
+                        successor.discard();
+                    }
+                    outcome
+                });
+                if outcome.is_err() {
+                    let _ = BuildFile::discard(&shared.dir);
                 }
                 outcome
             }
@@ -94,28 +99,27 @@ impl LmdbStore {
         tip: BlockId,
         observer: &mut impl Observer,
     ) -> Result<Compaction, StoreError> {
-        // They are copied while others may come, until those that came meanwhile are few.
-        let mut is_close = false;
+        // Copies what is there now. Returns how much was lacking; nothing if the new base is of another chain.
+        let copy = |successor: &mut Successor| {
+            let view = LmdbView::open(&self.shared())?;
+            let is_ours = view.block_hash(tip.height)? == Some(tip.hash);
+            is_ours.then(|| successor.catch_up(&view)).transpose()
+        };
+        // Others may come meanwhile, until those that came are few.
         for _ in 0..ROUNDS {
             if observer.should_stop() {
                 return Ok(Compaction::Stopped);
             }
-            if is_close {
-                break;
+            match copy(successor)? {
+                None => return Ok(Compaction::ChainChanged),
+                Some(lacked) if lacked <= FEW => break,
+                Some(_) => {}
             }
-            let view = LmdbView::open(&self.shared())?;
-            if view.block_hash(tip.height)? != Some(tip.hash) {
-                return Ok(Compaction::ChainChanged);
-            }
-            is_close = successor.catch_up(&view)? <= FEW;
         }
         let mut writer = self.writer()?;
-        let view = LmdbView::open(&self.shared())?;
-        if view.block_hash(tip.height)? != Some(tip.hash) {
+        if copy(successor)?.is_none() {
             return Ok(Compaction::ChainChanged);
         }
-        successor.catch_up(&view)?;
-        drop(view);
         self.take_over(&mut writer, successor)?;
         Ok(Compaction::Done(tip))
     }

@@ -70,7 +70,7 @@ impl World {
     async fn new(seed: u64) -> Self {
         let (feed, events) = mpsc::channel(10_000);
         let node: Shared = Arc::new(Mutex::new(Node::new(seed, feed)));
-        let url = rpc::serve(Arc::clone(&node)).await;
+        let url = rpc::serve(Arc::clone(&node));
         let db = tempfile::tempdir().unwrap();
         let home = db.path().to_str().unwrap().to_owned();
         let variables = [

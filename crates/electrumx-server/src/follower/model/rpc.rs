@@ -6,66 +6,22 @@ use electrumx_core::bitcoin::consensus::encode::{deserialize_hex, serialize_hex}
 use electrumx_core::bitcoin::consensus::serialize;
 use electrumx_core::bitcoin::{Amount, BlockHash, Transaction, Txid};
 use electrumx_core::{BlockId, BlockSource, Height, RawBlock, SourceError, SourceTip};
+use electrumx_testkit::serve_rpc;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 use super::node::{Node, Tx};
 
 pub(super) type Shared = Arc<Mutex<Node>>;
 
-/// Serves the node's RPC on loopback, as long as the runtime lives; returns its URL.
-pub(super) async fn serve(node: Shared) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://user:secret@{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer_all(stream, Arc::clone(&node)));
-        }
+/// Serves the node's RPC on loopback; returns its URL.
+pub(super) fn serve(node: Shared) -> String {
+    let addr = serve_rpc(move |method, params| {
+        let mut node = node.lock();
+        node.called();
+        result(&mut node, method, params).map(|result| result.to_string())
     });
-    url
-}
-
-async fn answer_all(stream: TcpStream, node: Shared) -> Option<()> {
-    stream.set_nodelay(true).ok()?;
-    let mut stream = BufReader::new(stream);
-    loop {
-        let (mut line, mut length) = (String::new(), 0);
-        while line != "\r\n" {
-            line.clear();
-            stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().ok()?;
-            }
-        }
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await.ok()?;
-        let reply = match serde_json::from_slice(&body).ok()? {
-            Value::Array(calls) => calls.iter().map(|call| answer(&node, call)).collect(),
-            call => answer(&node, &call),
-        };
-        let reply = reply.to_string();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            reply.len()
-        );
-        stream.write_all((head + &reply).as_bytes()).await.ok()?;
-    }
-}
-
-fn answer(node: &Shared, call: &Value) -> Value {
-    let mut node = node.lock();
-    node.called();
-    match result(&mut node, call["method"].as_str().unwrap_or_default(), &call["params"]) {
-        Ok(result) => json!({"jsonrpc": "2.0", "result": result, "id": call["id"]}),
-        Err((code, message)) => {
-            let error = json!({"code": code, "message": message});
-            json!({"jsonrpc": "2.0", "error": error, "id": call["id"]})
-        }
-    }
+    format!("http://user:secret@{}/", addr.unwrap())
 }
 
 fn result(node: &mut Node, method: &str, params: &Value) -> Result<Value, (i32, &'static str)> {
