@@ -126,6 +126,7 @@ fn counted(phase: BulkPhase) -> String {
         BulkPhase::Scripts => "outputs by script, about",
         BulkPhase::Utxos => "unspent outputs",
         BulkPhase::Txids => "transaction ids",
+        BulkPhase::Switch => "changes to the new base",
     };
     format!("{what}:")
 }

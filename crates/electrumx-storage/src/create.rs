@@ -25,7 +25,7 @@ pub(crate) fn create(dir: &Path, identity: &Identity, options: &Options) -> Resu
     remove(&slots_of(&path)).map_err(access)
 }
 
-/// Creates an empty tip tier under a new name, open and with all tables.
+/// Creates an empty tip tier under a new name, open and with all tables; nothing is left of it when that fails.
 pub(crate) fn create_new(
     dir: &Path,
     identity: &Identity,
@@ -33,10 +33,18 @@ pub(crate) fn create_new(
     meta: &Meta,
 ) -> Result<(Env, Tables, PathBuf), OpenError> {
     let path = new_file(dir).map_err(access(dir))?;
-    let env = open_env(dir, &path, options)?;
-    let made = tables::create(&env, Tables::NAMES, |txn, table| meta.write(txn, table, identity));
-    let made = made.map_err(|error| engine_error(dir, "create", clarify(error, &path)))?;
-    Ok((env, Tables::new(made), path))
+    let make = || {
+        let env = open_env(dir, &path, options)?;
+        let made =
+            tables::create(&env, Tables::NAMES, |txn, table| meta.write(txn, table, identity));
+        let made = made.map_err(|error| engine_error(dir, "create", clarify(error, &path)))?;
+        Ok((env, Tables::new(made)))
+    };
+    let (env, tables) = make().inspect_err(|_| {
+        // Otherwise the next opening does it.
+        let _ = remove(&path).and_then(|()| remove(&slots_of(&path)));
+    })?;
+    Ok((env, tables, path))
 }
 
 /// Returns the path of the reader slots of an LMDB file.

@@ -1,8 +1,12 @@
 //! The LMDB environment: the only unsafe code of the crate.
 
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use heed::{EnvFlags, EnvOpenOptions, WithoutTls};
+
+use crate::create::slots_of;
 
 /// An environment whose read transactions are owned, `Send` and independent of threads.
 pub(crate) type Env = heed::Env<WithoutTls>;
@@ -10,11 +14,16 @@ pub(crate) type Env = heed::Env<WithoutTls>;
 /// Named tables the environment may hold; more than there are, so that a schema can grow.
 const MAX_TABLES: u32 = 32;
 
+/// Bytes of a reader slot; what comes before the slots takes the room of a few.
+const SLOT: u64 = 64;
+const SLOTS_OF_HEAD: u64 = 4;
+
 /// Opens or creates a single-file environment.
 ///
 /// The caller must hold the exclusive lock of the directory.
 #[expect(unsafe_code, reason = "heed opens memory maps; see the SAFETY comment")]
 pub(crate) fn open(path: &Path, map_bytes: usize, max_readers: u32) -> heed::Result<Env> {
+    reserve_slots(path, max_readers)?;
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(map_bytes).max_readers(max_readers).max_dbs(MAX_TABLES);
     // SAFETY: the map is sound as long as nobody else changes the file. The directory's lock file is
@@ -25,6 +34,21 @@ pub(crate) fn open(path: &Path, map_bytes: usize, max_readers: u32) -> heed::Res
         options.flags(EnvFlags::NO_SUB_DIR | EnvFlags::NO_READ_AHEAD);
         options.open(path)
     }
+}
+
+/// Gives the file of the reader slots its room on the disk.
+///
+/// LMDB itself only sets its length and then writes through a memory map: on a full disk that is no error but a signal
+/// that ends the process, when the file is opened or when more readers come than ever before.
+fn reserve_slots(path: &Path, max_readers: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(slots_of(path))?;
+    let wanted = (u64::from(max_readers) + SLOTS_OF_HEAD) * SLOT;
+    let lacking = wanted.saturating_sub(file.metadata()?.len());
+    io::copy(&mut io::repeat(0).take(lacking), &mut file).map(drop)
 }
 
 /// Opens a file that nobody writes any more: no locks, no reader slots.

@@ -18,6 +18,7 @@ use crate::create::{create_new, slots_of};
 use crate::directory::{self, base_file};
 use crate::failure::backend;
 use crate::meta::Meta;
+use crate::open_error::OpenError;
 use crate::room::says_no_room;
 use crate::shared::Shared;
 use crate::store::{LmdbStore, Writer};
@@ -68,9 +69,9 @@ impl LmdbStore {
         let meta = Meta { base: base.map(|(_, tip)| tip), ..old.meta };
         let opened = base.map(|(path, tip)| Base::open(path, &meta, tip)).transpose()?;
         let made = create_new(dir, &self.identity, &self.options, &meta);
-        let (env, tables, file) = made.map_err(|error| StoreError::Backend {
-            action: "create a tip tier",
-            source: Box::new(error),
+        let (env, tables, file) = made.map_err(|error| match error {
+            OpenError::Full { dir } => StoreError::Full { path: dir.display().to_string() },
+            error => StoreError::Backend { action: "create a tip tier", source: Box::new(error) },
         })?;
         let lock = Arc::clone(&old.lock);
         let shared = Shared::new(env, tables, meta, opened, dir, old.patience, lock)?;

@@ -38,7 +38,7 @@ impl Observer for () {}
 pub struct BulkProgress {
     /// The part.
     pub phase: BulkPhase,
-    /// Units done of this part, such as partitions.
+    /// Units done of this part, such as partitions; none when it begins.
     pub done: u64,
     /// Units of this part.
     pub total: u64,
@@ -57,6 +57,8 @@ pub enum BulkPhase {
     Utxos,
     /// Writing the transaction ids' index.
     Txids,
+    /// Changing to the new base.
+    Switch,
 }
 
 /// Where a sync stands.

@@ -15,6 +15,7 @@ pub fn phase_name(phase: BulkPhase) -> &'static str {
         BulkPhase::Scripts => "writing outputs by script",
         BulkPhase::Utxos => "writing unspent outputs",
         BulkPhase::Txids => "writing the index of transaction ids",
+        BulkPhase::Switch => "changing to the new base",
     }
 }
 

@@ -13,6 +13,7 @@ use crate::failure::{Failure, backend};
 use crate::identity::Identity;
 use crate::install::io_error;
 use crate::meta::Meta;
+use crate::room::is_no_room;
 use crate::tables;
 
 /// A base that is being built, in a folder of its own.
@@ -57,8 +58,14 @@ impl BuildFile {
         if !path.is_file() {
             return Ok(None);
         }
-        // Whatever is wrong with it: it can be made again.
-        let Ok(env) = env::open(&path, map_bytes, 8) else { return Ok(None) };
+        let env = match env::open(&path, map_bytes, 8) {
+            Ok(env) => env,
+            Err(error) if is_no_room(&error) => {
+                return Err(Failure::from(error).into_store_error("resume a build", &dir));
+            }
+            // Whatever is wrong with it: it can be made again.
+            Err(_) => return Ok(None),
+        };
         let Ok(tables) = open_tables(&env) else { return Ok(None) };
         let txn = env.read_txn().map_err(backend("read a base that was begun"))?;
         let is_ours = Meta::hashx_key_of(&txn, tables.meta)? == Some(meta.hashx_key);

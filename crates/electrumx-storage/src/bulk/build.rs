@@ -207,8 +207,15 @@ impl<'a> Build<'a> {
         chain_rows::load(&txn, &self.file.tables.chain, Origin::default(), &Chain::default())
     }
 
-    /// Returns what a checkpoint says of this state; the lengths of files are as they are now.
+    /// Returns what a checkpoint says of this state. The lengths of files are as they are now, but for those that the stage
+    /// does not need any more: they are removed right after that, and must not be missed when a crash comes then.
     pub(super) fn state(&self, memory: &Memory, blocks: u64) -> Checkpoint {
+        let needed = |up_to: Stage, mut lens: Vec<u64>| {
+            if self.stage > up_to {
+                lens.fill(0);
+            }
+            lens
+        };
         Checkpoint {
             stage: self.stage,
             next: self.next as u64,
@@ -216,11 +223,11 @@ impl<'a> Build<'a> {
             target: self.target.into(),
             outputs: memory.outputs(),
             snapshot: memory.snapshot,
-            scripts: self.spools.scripts.lens(),
-            evicted: self.spools.evicted.lens(),
-            spends: self.spools.spends.lens(),
+            scripts: needed(Stage::Scripts, self.spools.scripts.lens()),
+            evicted: needed(Stage::Join, self.spools.evicted.lens()),
+            spends: needed(Stage::Join, self.spools.spends.lens()),
             txids: self.txids.lens(),
-            utxos: self.spools.utxos.lens(),
+            utxos: needed(Stage::Utxos, self.spools.utxos.lens()),
         }
     }
 

@@ -21,7 +21,9 @@ impl Build<'_> {
         self.memory.outlets.flush(&self.spools)?;
         let spilled = self.spools.evicted.records() + self.spools.spends.records();
         let kept = self.memory.shards.iter().map(Shard::len).sum::<usize>() as u64;
-        let bytes = (self.spools.evicted.records() + kept) * UtxoRecord::LEN as u64;
+        // How much was spilled depends on how often the scan was interrupted; where pages begin must not.
+        let most = if spilled == 0 { kept } else { self.memory.outputs() };
+        let bytes = most * UtxoRecord::LEN as u64;
         let parts = bytes / (self.plan.sort_bytes as u64 / 2).max(1) + 1;
         self.open_utxos(usize::try_from(parts).unwrap_or(1024).min(1024))?;
         let tx_count = self.load_chain()?.tx_count();
@@ -49,6 +51,7 @@ impl Build<'_> {
         let parts = self.spools.evicted.parts();
         let tx_count = self.load_chain()?.tx_count();
         let mut missing: Missing = None;
+        observer.bulk(&BulkProgress { phase: BulkPhase::Join, done: 0, total: parts as u64 });
         for start in (0..parts).step_by(self.plan.threads) {
             if observer.should_stop() {
                 return Ok(Ended::Stopped);

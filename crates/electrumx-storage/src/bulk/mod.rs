@@ -21,9 +21,11 @@ mod snapshot;
 mod table;
 mod tables;
 
+use std::path::Path;
+
 use electrumx_core::coin::Coin;
-use electrumx_core::processor::{Observer, ProcessError};
-use electrumx_core::{BlockId, BlockSource, Height, Index as _};
+use electrumx_core::processor::{BulkPhase, BulkProgress, Observer, ProcessError};
+use electrumx_core::{BlockId, BlockSource, Height, Index as _, StoreError};
 
 pub use self::options::BulkOptions;
 
@@ -70,7 +72,7 @@ pub fn first_sync<C: Coin, B: BlockSource>(
     if let Some(tip) = store.view()?.tip() {
         return Ok(FirstSync::Done(tip));
     }
-    if let Some(tip) = install_complete(store, source)? {
+    if let Some(tip) = install_complete(store, source, observer)? {
         return Ok(FirstSync::Done(tip));
     }
     let mut build = Build::open(store, options, target)?;
@@ -86,7 +88,7 @@ pub fn first_sync<C: Coin, B: BlockSource>(
     match done {
         Ok(Some(tip)) => {
             let path = build.close()?;
-            store.install(&mut *store.writer()?, Some((&path, tip)))?;
+            install(store, &path, tip, observer)?;
             Ok(FirstSync::Done(tip))
         }
         Ok(None) => Ok(FirstSync::Stopped),
@@ -131,6 +133,7 @@ fn run<C: Coin, B: BlockSource>(
 fn install_complete<B: BlockSource>(
     store: &LmdbStore,
     source: &mut B,
+    observer: &mut impl Observer,
 ) -> Result<Option<BlockId>, ProcessError> {
     let shared = store.shared();
     let file = BuildFile::resume(&shared.dir, &shared.meta, store.options.map_bytes())?;
@@ -140,6 +143,19 @@ fn install_complete<B: BlockSource>(
         return Ok(None);
     }
     let path = file.close()?;
-    store.install(&mut *store.writer()?, Some((&path, facts.tip)))?;
+    install(store, &path, facts.tip, observer)?;
     Ok(Some(facts.tip))
+}
+
+/// Makes a complete base the store's.
+fn install(
+    store: &LmdbStore,
+    path: &Path,
+    tip: BlockId,
+    observer: &mut impl Observer,
+) -> Result<(), StoreError> {
+    observer.bulk(&BulkProgress { phase: BulkPhase::Switch, done: 0, total: 1 });
+    store.install(&mut *store.writer()?, Some((path, tip)))?;
+    observer.bulk(&BulkProgress { phase: BulkPhase::Switch, done: 1, total: 1 });
+    Ok(())
 }

@@ -11,6 +11,9 @@ use crate::build::OUTPUT;
 /// Places of the index of a table that is not yet in use much.
 const LEAST: usize = 1 << 12;
 
+/// Outputs that any table has room for.
+const FEWEST: usize = 64;
+
 /// Bytes of a place of the index.
 const PLACE: usize = 8;
 
@@ -62,7 +65,7 @@ impl OutputTable {
     /// Makes a table for names that share their first bits, with at most so many bytes.
     pub(super) fn new(shared_bits: u32, bytes: usize) -> Result<Self, StoreError> {
         // Three quarters of the places are in use at most. The arena may come to note four bytes for each slot.
-        let limit = (bytes * 3 / ((Slot::LEN + 4) * 3 + PLACE * 4)).max(LEAST / 4 * 3);
+        let limit = (bytes * 3 / ((Slot::LEN + 4) * 3 + PLACE * 4)).max(FEWEST);
         Ok(Self { index: Pages::new(LEAST)?, arena: Arena::new(limit)?, shared_bits })
     }
 
@@ -267,7 +270,8 @@ mod tests {
     proptest! {
         #[test]
         fn it_behaves_as_a_map(operations in prop::collection::vec((any::<bool>(), 0..400_u16, any::<u64>()), 0..3000)) {
-            let mut table = OutputTable::new(0, 0).unwrap();
+            // More than there are names.
+            let mut table = OutputTable::new(0, 40_000).unwrap();
             let mut model = BTreeMap::new();
             for (insert, number, value) in operations {
                 if insert {

@@ -112,6 +112,7 @@ impl Build<'_> {
         let mut appender = Appender::new(&self.file);
         let mut state = self.state(&self.memory, self.load_chain()?.len() as u64);
         let mut stopped = false;
+        observer.bulk(&BulkProgress { phase, done: state.next, total: parts as u64 });
         append_ordered(&self.pool, self.next..parts, prepare, |part, rows| {
             stopped |= observer.should_stop();
             if stopped {

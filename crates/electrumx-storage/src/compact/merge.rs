@@ -87,6 +87,9 @@ impl<'a> Merge<'a> {
         txids: &Spool<{ TxidRecord::LEN }>,
         observer: &mut impl Observer,
     ) -> Finished {
+        let (first, last) = (self.shared.origin().blocks, self.tip.height);
+        let total = u64::from(last - first) + 1;
+        observer.bulk(&BulkProgress { phase: BulkPhase::Blocks, done: 0, total });
         let mut buffers = Buffers::new(TXID_PARTS, 8 << 10);
         let prefixes = Buckets::new(0, 1, self.shared.meta.prefix_len);
         let mut number = 0;
@@ -117,7 +120,6 @@ impl<'a> Merge<'a> {
             }
             chain = base.chain.clone();
         }
-        let (first, last) = (self.shared.origin().blocks, self.tip.height);
         for height in first..=last {
             if observer.should_stop() {
                 return Ok(None);
@@ -139,7 +141,7 @@ impl<'a> Merge<'a> {
             if self.appender.is_full() {
                 self.appender.commit()?;
             }
-            let (done, total) = ((height - first + 1).into(), (last - first + 1).into());
+            let done = u64::from(height - first) + 1;
             observer.bulk(&BulkProgress { phase: BulkPhase::Blocks, done, total });
         }
         buffers.flush(txids)?;
@@ -152,6 +154,7 @@ impl<'a> Merge<'a> {
         let widths = Widths::for_counts(self.txs.saturating_mul(3), self.txs);
         let mut pages = PageWriter::new(widths);
         let table = self.file.tables.scripts;
+        self.begin(BulkPhase::Scripts, observer);
         let mut scripts = Scripts::new(self.shared, self.view, self.txs)?;
         let mut count = 0;
         while let Some(Merged { entry, .. }) = scripts.next()? {
@@ -163,7 +166,7 @@ impl<'a> Merge<'a> {
         }
         pages.finish(|key, page| self.rows.push(key, page));
         self.outputs = count;
-        self.flush(table).map(Some)
+        self.finish(table).map(Some)
     }
 
     /// Merges the unspent outputs: the base's that still are, and the tip's.
@@ -171,6 +174,7 @@ impl<'a> Merge<'a> {
         let table = self.file.tables.utxos;
         let mut pages = UtxoWriter::new();
         let (shared, view, txs) = (self.shared, self.view, self.txs);
+        self.begin(BulkPhase::Utxos, observer);
         let mut spends = Spends::new(shared, view, txs)?;
         let mut count = 0;
         let mut stopped = false;
@@ -187,7 +191,7 @@ impl<'a> Merge<'a> {
             return Ok(None);
         }
         pages.finish(|key, page| self.rows.push(key, page));
-        self.flush(table).map(Some)
+        self.finish(table).map(Some)
     }
 
     /// Writes the index of transaction ids, and that the base is complete.
@@ -204,6 +208,7 @@ impl<'a> Merge<'a> {
         let groups = txid_groups(buckets);
         let table = self.file.tables.txid_buckets;
         let mut stopped = false;
+        observer.bulk(&BulkProgress { phase: BulkPhase::Txids, done: 0, total: groups as u64 });
         let prepare = |group, rows: &mut _| txid_rows(txids, group, buckets, rows);
         append_ordered(&pool, 0..groups, prepare, |group, rows| {
             stopped = observer.should_stop();
@@ -241,10 +246,24 @@ impl<'a> Merge<'a> {
         if !count.is_multiple_of(STEP) {
             return Ok(true);
         }
-        // How many there will be is not known; about three outputs a transaction are.
-        let total = self.txs.saturating_mul(3).max(count);
+        let total = self.outputs_about().max(count);
         observer.bulk(&BulkProgress { phase, done: count, total });
         Ok(!observer.should_stop())
+    }
+
+    fn begin(&self, phase: BulkPhase, observer: &mut impl Observer) {
+        observer.bulk(&BulkProgress { phase, done: 0, total: self.outputs_about() });
+    }
+
+    /// How many outputs there will be is not known; about three a transaction are.
+    const fn outputs_about(&self) -> u64 {
+        self.txs.saturating_mul(3)
+    }
+
+    /// Ends a table: whether it has room is known before the next begins.
+    fn finish(&mut self, table: Table) -> Result<(), StoreError> {
+        self.flush(table)?;
+        self.appender.commit()
     }
 
     fn flush(&mut self, table: Table) -> Result<(), StoreError> {

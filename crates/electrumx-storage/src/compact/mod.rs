@@ -6,7 +6,9 @@
 
 mod merge;
 
-use electrumx_core::processor::Observer;
+use std::time::Instant;
+
+use electrumx_core::processor::{BulkPhase, BulkProgress, Observer};
 use electrumx_core::{BlockId, ChainView as _, StoreError};
 
 use self::merge::Merge;
@@ -66,6 +68,7 @@ impl LmdbStore {
         match merged {
             Ok(Some(tip)) => {
                 let path = file.close()?;
+                observer.bulk(&BulkProgress { phase: BulkPhase::Switch, done: 0, total: 1 });
                 let outcome = self.succeed(Some((&path, tip))).and_then(|mut successor| {
                     let outcome = self.hand_over(&mut successor, tip, observer);
                     if !matches!(outcome, Ok(Compaction::Done(_))) {
@@ -117,10 +120,14 @@ impl LmdbStore {
             }
         }
         let mut writer = self.writer()?;
+        let began = Instant::now();
         if copy(successor)?.is_none() {
             return Ok(Compaction::ChainChanged);
         }
         self.take_over(&mut writer, successor)?;
+        tracing::debug!(held = ?began.elapsed(), "no block could be appended during the change");
+        drop(writer);
+        observer.bulk(&BulkProgress { phase: BulkPhase::Switch, done: 1, total: 1 });
         Ok(Compaction::Done(tip))
     }
 }

@@ -28,6 +28,15 @@ pub(crate) fn coin() -> Bitcoin {
 /// Outputs are spent at once and late, in their own block and in others; scripts are new, reused, much
 /// reused and unspendable; some coinbases repeat an earlier one.
 pub(crate) fn chain(seed: u64, blocks: usize) -> Vec<Block> {
+    make(seed, blocks, true)
+}
+
+/// The same, but no coinbase repeats another, as in all chains since BIP 34.
+pub(crate) fn plain_chain(seed: u64, blocks: usize) -> Vec<Block> {
+    make(seed, blocks, false)
+}
+
+fn make(seed: u64, blocks: usize, repeats: bool) -> Vec<Block> {
     let mut rng = Rng::new(seed);
     let mut chain = vec![genesis_block(Network::Regtest)];
     let mut unspent: Vec<OutPoint> = Vec::new();
@@ -36,7 +45,7 @@ pub(crate) fn chain(seed: u64, blocks: usize) -> Vec<Block> {
     for height in 1..=blocks {
         let mut coinbase =
             tx(&mut rng, &mut scripts, vec![OutPoint::null()], &(height as u64).to_le_bytes());
-        if !coinbases.is_empty() && rng.once_in(6) {
+        if repeats && !coinbases.is_empty() && rng.once_in(6) {
             coinbase = coinbases[rng.below(coinbases.len())].clone();
             let txid = coinbase.compute_txid();
             unspent.retain(|outpoint| outpoint.txid != txid);

@@ -2,12 +2,12 @@
 //! whenever it is interrupted.
 
 use electrumx_core::conformance::assert_shows;
-use electrumx_core::processor::{BulkProgress, Observer, Progress};
+use electrumx_core::processor::{BulkPhase, BulkProgress, Observer, Progress};
 use electrumx_core::{BlockDelta, Height, Index as _, Store as _};
 use electrumx_storage::{BulkOptions, FirstSync, LmdbStore, Tier, first_sync};
 use proptest::prelude::*;
 
-use crate::blocks::{Node, chain, coin, deltas};
+use crate::blocks::{Node, chain, coin, deltas, plain_chain};
 use crate::common::{open, options, temp, temp_with};
 
 /// Options that make a small chain meet everything a large one does.
@@ -17,9 +17,15 @@ pub(crate) fn tight() -> BulkOptions {
         threads: Some(3),
         chain_bytes: Some(0),
         batch_bytes: Some(10_000),
-        table_bytes: Some(0),
+        // Room for all, and no more.
+        table_bytes: Some(3 << 20),
         ..BulkOptions::default()
     }
+}
+
+/// The same with room for only a few hundred unspent outputs: most are spilled and joined.
+pub(crate) fn spilling() -> BulkOptions {
+    BulkOptions { table_bytes: Some(0), ..tight() }
 }
 
 fn sync(store: &LmdbStore, node: &Node, target: Height, options: &BulkOptions) {
@@ -58,6 +64,30 @@ fn base_and_tip_answer_as_the_tip_alone() {
             assert_eq!(again.digest().unwrap(), digest);
         }
     }
+}
+
+/// Notes whether there was a join.
+#[derive(Default)]
+struct Joined(bool);
+
+impl Observer for Joined {
+    fn bulk(&mut self, progress: &BulkProgress) {
+        self.0 |= progress.phase == BulkPhase::Join;
+    }
+}
+
+#[test]
+fn what_memory_cannot_hold_is_joined() {
+    let blocks = plain_chain(12, 60);
+    let all = deltas(&blocks, options().hashx_key.unwrap());
+    let (joined, in_memory) = (temp(), temp());
+    for (store, options, wanted) in [(&joined, spilling(), true), (&in_memory, tight(), false)] {
+        let mut observer = Joined::default();
+        first_sync(store, &coin(), &mut Node::new(&blocks), 60, &options, &mut observer).unwrap();
+        assert_eq!(observer.0, wanted);
+        assert_shows(&*store.view().unwrap(), &all);
+    }
+    assert_eq!(joined.digest().unwrap(), in_memory.digest().unwrap());
 }
 
 #[test]

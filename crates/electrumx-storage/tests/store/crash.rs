@@ -9,7 +9,7 @@ use electrumx_core::conformance::{Rng, TestChain, assert_shows};
 use electrumx_core::{BlockDelta, HashXKey, Index as _, Store as _};
 use electrumx_storage::{BulkOptions, FirstSync, first_sync};
 
-use crate::blocks::{Node, chain, coin, deltas};
+use crate::blocks::{Node, coin, deltas, plain_chain};
 use crate::common::{child, child_dir, open, temp};
 
 const KILLS: u64 = 20;
@@ -82,7 +82,7 @@ const BULK_KILLS: u64 = 30;
 
 /// The options of the first sync that is killed: a checkpoint every few blocks.
 fn bulk_options() -> BulkOptions {
-    BulkOptions { checkpoint_bytes: 400_000, ..crate::bulk::tight() }
+    BulkOptions { checkpoint_bytes: 400_000, ..crate::bulk::spilling() }
 }
 
 const BULK_BLOCKS: u32 = 90;
@@ -91,7 +91,7 @@ const BULK_BLOCKS: u32 = 90;
 #[test]
 #[ignore = "run by killed_at_any_moment_a_first_sync_goes_on"]
 fn first_sync_until_killed() {
-    let (store, blocks) = (open(&child_dir()), chain(52, BULK_BLOCKS as usize + 25));
+    let (store, blocks) = (open(&child_dir()), plain_chain(52, BULK_BLOCKS as usize + 25));
     let (mut node, options) = (Node::new(&blocks), bulk_options());
     let done = first_sync(&store, &coin(), &mut node, BULK_BLOCKS, &options, &mut ()).unwrap();
     assert!(matches!(done, FirstSync::Done(_)), "{done:?}");
@@ -146,7 +146,7 @@ fn killed_at_any_moment_a_first_sync_goes_on() {
     assert_eq!(store.digest().unwrap(), wanted);
     assert_shows(
         &*store.view().unwrap(),
-        &deltas(&chain(52, BULK_BLOCKS as usize + 25), options_key()),
+        &deltas(&plain_chain(52, BULK_BLOCKS as usize + 25), options_key()),
     );
     assert!(resumed > 0, "no kill met a build");
 }
