@@ -1,10 +1,11 @@
 //! What the benches share: a deterministic chain with a realistic mix of transactions, its block files, the floor
-//! under any first sync, and what a process costs.
+//! under any first sync, what a process costs, and what killing it does.
 
 mod block_dir;
 mod chain;
 mod chain_args;
 mod connection;
+mod durability;
 mod fake_node;
 mod floor;
 mod indexed;
@@ -24,6 +25,7 @@ pub use block_dir::{BlockDir, BlockReader, DirSource};
 pub use chain::{GeneratedChain, Shape, Totals};
 pub use chain_args::ChainArgs;
 pub use connection::Connection;
+pub use durability::{Kill, KillReport, Killer, Making, Stage, make};
 pub use fake_node::FakeNode;
 pub use floor::floor;
 pub use indexed::Indexed;

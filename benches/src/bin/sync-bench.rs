@@ -2,11 +2,12 @@
 #![expect(clippy::print_stdout, reason = "the report is the purpose of the program")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use electrumx_benches::{BlockDir, ChainArgs, Cost, Meter, Report, floor};
+use electrumx_benches::{BlockDir, ChainArgs, Cost, Killer, Making, Meter, Report, floor, make};
 
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::processor::{BulkPhase, BulkProgress, FlushPolicy, Observer, Processor};
@@ -36,9 +37,53 @@ struct Args {
     /// Folder for the bulk engine's temporary files; one beside the index if not given.
     #[arg(long)]
     temp_dir: Option<PathBuf>,
+    /// MiB of the bulk engine's table of unspent outputs, when it is to be less than the budget allows: what does not fit is joined.
+    #[arg(long)]
+    table_mb: Option<usize>,
+    /// MB of blocks after which the bulk engine makes a checkpoint.
+    #[arg(long)]
+    checkpoint_mb: Option<u64>,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// Measure nothing, but have an index made by other processes, which are killed so many times, and compare it with one that
+    /// was made in peace. The table has 8 MiB then, and there are twenty checkpoints, if not told otherwise.
+    #[arg(long, value_name = "N", requires = "blocks_dir")]
+    kills: Option<u32>,
+    /// Decides when they are killed.
+    #[arg(long, default_value_t = 1)]
+    kill_seed: u64,
+    /// What such a process makes.
+    #[arg(long, hide = true)]
+    make: Option<PathBuf>,
+}
+
+/// Blocks that are indexed one by one after a first sync that is killed, and how many of them stay in the tip.
+const TIP_BLOCKS: u32 = 40;
+const KEPT: u32 = 10;
+
+impl Args {
+    fn bulk_options(&self, blocks: &BlockDir) -> BulkOptions {
+        let defaults = BulkOptions::default();
+        BulkOptions {
+            budget_bytes: self.cache_mb << 20,
+            threads: self.threads,
+            chain_bytes: Some(blocks.totals().bytes),
+            temp_dir: self.temp_dir.clone(),
+            table_bytes: self.table_mb.map(|mib| mib << 20),
+            checkpoint_bytes: self
+                .checkpoint_mb
+                .map_or(defaults.checkpoint_bytes, |mb| mb * 1_000_000),
+            ..defaults
+        }
+    }
+
+    fn making(&self, blocks: &BlockDir) -> Making {
+        let mut bulk = self.bulk_options(blocks);
+        bulk.table_bytes.get_or_insert(8 << 20);
+        bulk.checkpoint_bytes = bulk.checkpoint_bytes.min(blocks.totals().bytes / 20);
+        Making { bulk, tip_blocks: TIP_BLOCKS, keep: KEPT }
+    }
 }
 
 /// How the chain is indexed.
@@ -53,24 +98,22 @@ enum Engine {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let temp = tempfile::tempdir()?;
-    let blocks_dir = args.blocks_dir.unwrap_or_else(|| temp.path().join("blocks"));
-    let db = args.db.unwrap_or_else(|| temp.path().join("db"));
+    let blocks_dir = args.blocks_dir.clone().unwrap_or_else(|| temp.path().join("blocks"));
+    if let Some(db) = &args.make {
+        let blocks = BlockDir::open_or_generate(&blocks_dir, args.chain.shape(), args.chain.xor)?;
+        return make(&blocks, db, &args.making(&blocks));
+    }
+    let db = args.db.clone().unwrap_or_else(|| temp.path().join("db"));
     anyhow::ensure!(!db.exists(), "{} exists: a first sync starts from nothing", db.display());
     let blocks = BlockDir::open_or_generate(&blocks_dir, args.chain.shape(), args.chain.xor)?;
+    if let Some(kills) = args.kills {
+        return kill(&blocks, &db, kills, args.kill_seed);
+    }
 
     let mut meter = Meter::start()?;
     let mut floors = vec![floor_cost(&blocks, &mut meter)?];
     let phases = match args.engine {
-        Engine::Bulk => {
-            let options = BulkOptions {
-                budget_bytes: args.cache_mb << 20,
-                threads: args.threads,
-                chain_bytes: Some(blocks.totals().bytes),
-                temp_dir: args.temp_dir,
-                ..BulkOptions::default()
-            };
-            at_once(&blocks, &db, &options, &mut meter)?
-        }
+        Engine::Bulk => at_once(&blocks, &db, &args.bulk_options(&blocks), &mut meter)?,
         Engine::Tip => block_by_block(&blocks, &db, args.cache_mb << 20, &mut meter)?,
     };
     floors.push(floor_cost(&blocks, &mut meter)?);
@@ -93,6 +136,20 @@ fn main() -> anyhow::Result<()> {
     } else {
         println!("{report}");
     }
+    Ok(())
+}
+
+/// Kills this very program while it makes indexes in the folder `dir`.
+fn kill(blocks: &BlockDir, dir: &Path, kills: u32, seed: u64) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let program = std::env::current_exe()?;
+    let command = |db: &Path| {
+        let mut command = Command::new(&program);
+        command.args(std::env::args_os().skip(1)).arg("--make").arg(db);
+        command
+    };
+    let killer = Killer::new(blocks, dir, &command, seed);
+    println!("{}", killer.run(kills, &mut |what| println!("{what}"))?);
     Ok(())
 }
 
