@@ -52,6 +52,42 @@ pub fn script_tx_nums(
     if numbers.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok((numbers, outputs)) }
 }
 
+/// Reads those of the [`history_tx_nums`] of a script that are in a range. Memory is taken for these only, and for few more
+/// than `limit`.
+///
+/// # Errors
+/// [`StoreError::TooMany`] when there are more than `limit` transactions in the range, or more than `looked_at` outputs pay to
+/// the script; when the storage engine fails.
+pub fn script_tx_nums_in(
+    view: &dyn ChainView,
+    hashx: &HashX,
+    range: &Range<u64>,
+    looked_at: usize,
+    limit: usize,
+) -> Result<Vec<TxNum>, StoreError> {
+    let (mut numbers, mut spenders, mut are_too_many) = (Vec::new(), Vec::new(), false);
+    let mut add = |list: &mut Vec<TxNum>, number: TxNum| {
+        if are_too_many || !range.contains(&number.0) {
+            return;
+        }
+        list.push(number);
+        // A transaction is there as often as it has outputs or inputs of the script.
+        if list.len() > limit.saturating_mul(2) {
+            *list = distinct(std::mem::take(list));
+            are_too_many = list.len() > limit;
+        }
+    };
+    view.each_script_output(hashx, looked_at, &mut |row| {
+        add(&mut numbers, row.output.tx_num);
+        if let OutputState::SpentBy(spender) = row.state {
+            add(&mut spenders, spender);
+        }
+    })?;
+    numbers.append(&mut spenders);
+    let numbers = distinct(numbers);
+    if numbers.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok(numbers) }
+}
+
 /// Sum of a script's unspent outputs, in satoshis.
 #[must_use]
 pub fn balance(outputs: &[ScriptOutput]) -> u64 {

@@ -15,6 +15,7 @@ mod handlers;
 mod handover;
 mod header_file;
 mod header_merkle;
+mod height_range;
 mod hub;
 mod json;
 mod jsonrpc;

@@ -15,6 +15,7 @@ use electrumx_core::{
 };
 
 use crate::error::RpcError;
+use crate::height_range::HeightRange;
 use crate::json;
 use crate::reader::{Effort, Reader};
 use crate::varints::Varints;
@@ -122,13 +123,16 @@ fn settled(view: &dyn ChainView) -> Result<(Option<BlockId>, u64), StoreError> {
 }
 
 impl Reader {
-    /// Prepares a script's history.
-    pub(crate) fn long_history(&self, hashx: &HashX) -> Result<LongList, RpcError> {
+    /// Prepares a script's history, or a part of it.
+    pub(crate) fn long_history(
+        &self,
+        hashx: &HashX,
+        range: HeightRange,
+    ) -> Result<LongList, RpcError> {
         let snapshot = self.script_snapshot(Effort::Whole, hashx)?;
         let view = &*snapshot.view;
         let (settled, end) = settled(view)?;
-        let limit = self.max_history(Effort::Whole);
-        let (numbers, _) = history::script_tx_nums(view, hashx, limit)?;
+        let numbers = self.tx_nums(Effort::Whole, view, hashx, range)?;
         let (old, recent) = numbers.split_at(numbers.partition_point(|number| number.0 < end));
         let mut list = LongList::new(Of::History, settled);
         let (mut before, mut heights) = (0, Heights::default());
@@ -137,10 +141,12 @@ impl Reader {
         }
         let recent = history::resolve(view, recent)?;
         json::list(&mut list.rest, recent.iter().copied(), write_tx);
-        if !list.rest.is_empty() && !snapshot.unconfirmed.txs.is_empty() {
-            list.rest.push(b',');
+        if range.has_mempool() {
+            if !list.rest.is_empty() && !snapshot.unconfirmed.txs.is_empty() {
+                list.rest.push(b',');
+            }
+            json::list(&mut list.rest, snapshot.unconfirmed.txs, write_unconfirmed);
         }
-        json::list(&mut list.rest, snapshot.unconfirmed.txs, write_unconfirmed);
         Ok(list.seal())
     }
 

@@ -33,6 +33,8 @@ pub struct Param {
 pub enum ParamKind {
     /// An integer of zero or more: a JSON number, or a string of digits.
     Integer,
+    /// The same, or −1.
+    IntegerOrMinusOne,
     /// `true` or `false`; 1 and 0 are accepted.
     Boolean,
     /// A string of hex digits, two for each byte.
@@ -64,6 +66,14 @@ pub enum Offered {
     Below17,
     /// From 1.7 on.
     From17,
+}
+
+impl Param {
+    /// Tells whether it is one that the protocol's documents do not know, of a method that they do.
+    #[must_use]
+    pub fn is_extra(&self) -> bool {
+        matches!(self.name, "from_height" | "to_height")
+    }
 }
 
 impl MethodInfo {
@@ -139,7 +149,7 @@ methods! {
         Below17 "node, kept 60 s";
     ScriptHashGetBalance = "blockchain.scripthash.get_balance"(scripthash: ScriptHash)
         Below17 "index, mempool";
-    ScriptHashGetHistory = "blockchain.scripthash.get_history"(scripthash: ScriptHash)
+    ScriptHashGetHistory = "blockchain.scripthash.get_history"(scripthash: ScriptHash, from_height: Integer = "0", to_height: IntegerOrMinusOne = "-1")
         Below17 "index, mempool";
     ScriptHashGetMempool = "blockchain.scripthash.get_mempool"(scripthash: ScriptHash)
         Below17 "mempool";
@@ -151,7 +161,7 @@ methods! {
         Below17 "memory";
     ScriptPubKeyGetBalance = "blockchain.scriptpubkey.get_balance"(scriptpubkey: Hex)
         From17 "index, mempool";
-    ScriptPubKeyGetHistory = "blockchain.scriptpubkey.get_history"(scriptpubkey: Hex)
+    ScriptPubKeyGetHistory = "blockchain.scriptpubkey.get_history"(scriptpubkey: Hex, from_height: Integer = "0", to_height: IntegerOrMinusOne = "-1")
         From17 "index, mempool";
     ScriptPubKeyGetMempool = "blockchain.scriptpubkey.get_mempool"(scriptpubkey: Hex)
         From17 "mempool";
@@ -202,7 +212,7 @@ methods! {
     EXTENSIONS:
     AddressGetBalance = "blockchain.address.get_balance"(address: Name)
         Always "as for the script's hash";
-    AddressGetHistory = "blockchain.address.get_history"(address: Name)
+    AddressGetHistory = "blockchain.address.get_history"(address: Name, from_height: Integer = "0", to_height: IntegerOrMinusOne = "-1")
         Always "as for the script's hash";
     AddressGetMempool = "blockchain.address.get_mempool"(address: Name)
         Always "as for the script's hash";

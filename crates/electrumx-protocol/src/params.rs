@@ -167,6 +167,15 @@ impl<'a> Arg<'a> {
         Ok(text.parse().unwrap_or(u64::MAX))
     }
 
+    /// Returns an [`integer`](Self::integer), or `None` for −1.
+    pub(crate) fn integer_or_minus_one(self) -> Result<Option<u64>, RpcError> {
+        if self.text().unwrap_or(Cow::Borrowed(self.0.get())) == "-1" {
+            return Ok(None);
+        }
+        let integer = self.integer().map(Some);
+        integer.map_err(|_| self.wrong("should be a non-negative integer or -1"))
+    }
+
     /// Returns a boolean; 0 and 1 are accepted. `name` is for the error text.
     pub(crate) fn boolean(self, name: &str) -> Result<bool, RpcError> {
         match self.0.get() {

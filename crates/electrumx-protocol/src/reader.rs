@@ -76,6 +76,17 @@ pub(crate) enum Effort {
     Whole,
 }
 
+impl Effort {
+    /// Returns how many outputs of a script may be read; `None` where that is not for the effort to say.
+    pub(crate) const fn outputs(self) -> Option<usize> {
+        match self {
+            Self::Little => Some(LITTLE_HISTORY),
+            Self::Usual => Some(USUAL_HISTORY),
+            Self::Whole => None,
+        }
+    }
+}
+
 /// When a snapshot was taken: of two, the one with the larger stamp shows the same state or a later
 /// one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
@@ -191,11 +202,7 @@ impl Reader {
 
     /// Returns the most outputs, and the most transactions, of a script that may be read.
     pub(crate) fn max_history(&self, effort: Effort) -> usize {
-        match effort {
-            Effort::Little => self.max_history.min(LITTLE_HISTORY),
-            Effort::Usual => self.max_history.min(USUAL_HISTORY),
-            Effort::Whole => self.max_history,
-        }
+        effort.outputs().map_or(self.max_history, |outputs| self.max_history.min(outputs))
     }
 
     /// Locks the mempool; with little effort it is [`RpcError::Later`] while it is being changed.

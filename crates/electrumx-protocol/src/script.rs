@@ -1,6 +1,7 @@
 //! Histories, unspent outputs, balances and statuses of scripts, over chain and mempool.
 
 use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::Arc;
 
 use electrumx_core::bitcoin::hashes::Hash as _;
@@ -13,14 +14,32 @@ use electrumx_core::{
 use rustc_hash::FxHashSet;
 
 use crate::error::RpcError;
+use crate::height_range::HeightRange;
 use crate::reader::{Effort, Reader, Snapshot};
 use crate::script_cache::{ConfirmedHistory, ConfirmedStatus, Unspent};
 
 /// A script's history.
 #[derive(Debug)]
 pub(crate) struct History {
-    pub(crate) confirmed: Arc<Vec<ConfirmedTx>>,
-    pub(crate) unconfirmed: Vec<UnconfirmedTx>,
+    txs: Arc<Vec<ConfirmedTx>>,
+    /// Those of `txs` that were asked for.
+    part: Range<usize>,
+    unconfirmed: Vec<UnconfirmedTx>,
+}
+
+/// An element of a history.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry {
+    Confirmed(ConfirmedTx),
+    Unconfirmed(UnconfirmedTx),
+}
+
+impl History {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
+        let confirmed = self.txs.get(self.part.clone()).unwrap_or_default();
+        let unconfirmed = self.unconfirmed.iter().copied().map(Entry::Unconfirmed);
+        confirmed.iter().copied().map(Entry::Confirmed).chain(unconfirmed)
+    }
 }
 
 /// An unspent output of a script.
@@ -156,13 +175,54 @@ impl Reader {
         self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))
     }
 
-    /// Returns a script's history.
-    pub(crate) fn history(&self, effort: Effort, hashx: &HashX) -> Result<History, RpcError> {
+    /// Returns a script's history, or a part of it.
+    pub(crate) fn history(
+        &self,
+        effort: Effort,
+        hashx: &HashX,
+        range: HeightRange,
+    ) -> Result<History, RpcError> {
         let snapshot = self.script_snapshot(effort, hashx)?;
-        let confirmed = self.confirmed(effort, &*snapshot.view, hashx, false)?.txs;
+        let view = &*snapshot.view;
+        let txs = if range.is_whole() {
+            self.confirmed(effort, view, hashx, false)?.txs
+        } else if let Some(kept) = self.scripts().history(view.tip(), hashx) {
+            kept.txs
+        } else {
+            Arc::new(history::resolve(view, &self.tx_nums(effort, view, hashx, range)?)?)
+        };
+        let part = range.of_history(&txs);
         // A long one is kept, but writing it down takes its time.
-        check_limit(confirmed.len(), self.max_history(effort))?;
-        Ok(History { confirmed, unconfirmed: snapshot.unconfirmed.txs })
+        check_limit(part.len(), self.max_history(effort))?;
+        let mut unconfirmed = snapshot.unconfirmed.txs;
+        if !range.has_mempool() {
+            unconfirmed.clear();
+        }
+        Ok(History { txs, part, unconfirmed })
+    }
+
+    /// Returns the numbers of a script's transactions in some blocks.
+    ///
+    /// The limit on histories is for these alone: so a history that is longer can be had in parts.
+    pub(crate) fn tx_nums(
+        &self,
+        effort: Effort,
+        view: &dyn ChainView,
+        hashx: &HashX,
+        range: HeightRange,
+    ) -> Result<Vec<TxNum>, RpcError> {
+        let limit = self.max_history(effort);
+        if range.is_whole() {
+            return Ok(history::script_tx_nums(view, hashx, limit)?.0);
+        }
+        // All of the script's outputs have to be looked at, since old ones may be spent in the blocks; to find the
+        // ids out is what takes time.
+        let looked_at = effort.outputs().unwrap_or(usize::MAX);
+        let blocks = range.tx_nums(view);
+        match history::script_tx_nums_in(view, hashx, &blocks, looked_at, limit) {
+            Err(StoreError::TooMany { .. }) if effort != Effort::Whole => Err(RpcError::Later),
+            numbers => Ok(numbers?),
+        }
     }
 
     /// Returns a script's confirmed transactions, and on request its unspent outputs.

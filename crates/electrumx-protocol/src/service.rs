@@ -29,6 +29,7 @@ use crate::outpoint::OutputFacts;
 use crate::reader::{Effort, Reader};
 use crate::script::ScriptMempool;
 use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
+use crate::version::ProtocolVersion;
 use crate::wakes::Wakes;
 
 /// Most scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
@@ -86,8 +87,8 @@ impl<N: Node> Service<N> {
         };
         Ok(Self {
             node,
-            features: handlers::server::features(&config, true),
-            features_1_7: handlers::server::features(&config, false),
+            features: handlers::server::features(&config, ProtocolVersion::V1_6),
+            features_1_7: handlers::server::features(&config, ProtocolVersion::V1_7),
             config,
             reader,
             fees: Fees::default(),

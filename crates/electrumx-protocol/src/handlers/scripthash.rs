@@ -1,18 +1,18 @@
 //! `blockchain.scripthash.*` and, from 1.7 on, `blockchain.scriptpubkey.*`.
 
 use electrumx_core::bitcoin::OutPoint;
-use electrumx_core::history::{ConfirmedTx, StatusHash};
-use electrumx_core::mempool::UnconfirmedTx;
+use electrumx_core::history::StatusHash;
 use electrumx_core::{HashX, ScriptHash};
 
 use super::{read, read_usual, write_long};
 use crate::error::RpcError;
+use crate::height_range::HeightRange;
 use crate::json;
 use crate::long::{LongList, write_tx, write_unconfirmed, write_utxo};
 use crate::node::Node;
-use crate::params::Params;
+use crate::params::{Arg, Params};
 use crate::reader::{Reader, Stamp};
-use crate::script::Utxo;
+use crate::script::{Entry, Utxo};
 use crate::session::{Session, Subscription};
 
 /// How a client names a script: by its hash, or (1.7) by itself. Lists are bare for the former and
@@ -32,23 +32,38 @@ impl Naming {
         session: &Session<N>,
         params: Params<'_>,
     ) -> Result<(ScriptHash, Box<str>), RpcError> {
+        let ([script], []) = params.read([self.argument()], [])?;
+        self.script(session, script)
+    }
+
+    /// The name of the argument.
+    const fn argument(self) -> &'static str {
+        match self {
+            Self::Hash => "scripthash",
+            Self::Script => "scriptpubkey",
+            Self::Address => "address",
+        }
+    }
+
+    fn script<N: Node>(
+        self,
+        session: &Session<N>,
+        script: Arg<'_>,
+    ) -> Result<(ScriptHash, Box<str>), RpcError> {
         match self {
             Self::Hash => {
-                let ([scripthash], []) = params.read(["scripthash"], [])?;
-                let (scripthash, spelled) = scripthash.scripthash()?;
+                let (scripthash, spelled) = script.scripthash()?;
                 Ok((scripthash, spelled.into()))
             }
             Self::Script => {
-                let ([script], []) = params.read(["scriptpubkey"], [])?;
                 let scripthash = ScriptHash::of_script(&script.bytes()?);
                 Ok((scripthash, scripthash.to_string().into()))
             }
             Self::Address => {
-                let ([address], []) = params.read(["address"], [])?;
-                let text = address.text();
-                let script = text.as_deref().and_then(|text| session.service.script_of(text));
-                let script = script.ok_or_else(|| address.wrong("is not a valid address"))?;
-                Ok((ScriptHash::of_script(script.as_bytes()), text.unwrap_or_default().into()))
+                let text = script.text();
+                let found = text.as_deref().and_then(|text| session.service.script_of(text));
+                let found = found.ok_or_else(|| script.wrong("is not a valid address"))?;
+                Ok((ScriptHash::of_script(found.as_bytes()), text.unwrap_or_default().into()))
             }
         }
     }
@@ -136,23 +151,21 @@ pub(super) async fn balance<N: Node>(
     .await
 }
 
-/// `blockchain.scripthash.get_history(scripthash)`, `blockchain.scriptpubkey.get_history(scriptpubkey)`.
+/// `blockchain.scripthash.get_history(scripthash)`, `blockchain.scriptpubkey.get_history(scriptpubkey)`; beyond the
+/// protocol both take `from_height=0` and `to_height=-1`.
 pub(super) async fn history<N: Node>(
     session: &mut Session<N>,
     naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let hashx = naming.hashx(session, params)?;
+    let ([script], [from, to]) = params.read([naming.argument()], ["from_height", "to_height"])?;
+    let (scripthash, _) = naming.script(session, script)?;
+    let range = HeightRange::read(from, to)?;
+    let hashx = session.service.reader.key().hashx(&scripthash);
     let is_done = read_usual(session, out, move |reader, effort, out| {
-        enum Entry {
-            Confirmed(ConfirmedTx),
-            Unconfirmed(UnconfirmedTx),
-        }
-        let history = reader.history(effort, &hashx)?;
-        let confirmed = history.confirmed.iter().copied().map(Entry::Confirmed);
-        let entries = confirmed.chain(history.unconfirmed.into_iter().map(Entry::Unconfirmed));
-        naming.list(out, "history", entries, |out, entry| match entry {
+        let history = reader.history(effort, &hashx, range)?;
+        naming.list(out, "history", history.entries(), |out, entry| match entry {
             Entry::Confirmed(tx) => write_tx(out, tx),
             Entry::Unconfirmed(tx) => write_unconfirmed(out, tx),
         });
@@ -161,7 +174,9 @@ pub(super) async fn history<N: Node>(
     if is_done.await? {
         return Ok(());
     }
-    naming.long_list(session, out, "history", move |reader| reader.long_history(&hashx)).await
+    naming
+        .long_list(session, out, "history", move |reader| reader.long_history(&hashx, range))
+        .await
 }
 
 /// `blockchain.scripthash.get_mempool(scripthash)`, `blockchain.scriptpubkey.get_mempool(scriptpubkey)`.

@@ -6,7 +6,7 @@ use crate::close::CloseReason;
 use crate::config::ServiceConfig;
 use crate::error::RpcError;
 use crate::json;
-use crate::methods::EXTENSIONS;
+use crate::methods::{EXTENSIONS, METHODS};
 use crate::node::{Node, NodeVersion};
 use crate::params::{Arg, Params, shorten};
 use crate::session::Session;
@@ -66,9 +66,8 @@ pub(super) fn donation_address<N: Node>(
     Ok(())
 }
 
-/// Renders the answer to `server.features`, as it is below 1.7 or, without the hash function, from
-/// there on.
-pub(crate) fn features(config: &ServiceConfig, with_hash_function: bool) -> Vec<u8> {
+/// Renders the answer to `server.features`, as it is in a version.
+pub(crate) fn features(config: &ServiceConfig, version: ProtocolVersion) -> Vec<u8> {
     let hosts = config.hosts.iter().map(|(host, ports)| {
         let ports = [
             ("tcp_port", ports.tcp),
@@ -80,6 +79,12 @@ pub(crate) fn features(config: &ServiceConfig, with_hash_function: bool) -> Vec<
             ports.into_iter().filter_map(|(name, port)| Some((name.to_owned(), port?.into())));
         (host.clone(), serde_json::Value::Object(ports.collect()))
     });
+    let extra_arguments = METHODS.iter().filter(|method| method.is_offered(version));
+    let extra_arguments = extra_arguments.filter_map(|method| {
+        let extra = method.params.iter().filter(|param| param.is_extra());
+        let names: Vec<_> = extra.map(|param| param.name.into()).collect();
+        (!names.is_empty()).then(|| (method.name.to_owned(), serde_json::Value::Array(names)))
+    });
     let mut features = json!({
         "genesis_hash": config.genesis_hash.to_string(),
         "hosts": serde_json::Value::Object(hosts.collect()),
@@ -89,8 +94,9 @@ pub(crate) fn features(config: &ServiceConfig, with_hash_function: bool) -> Vec<
         "server_version": config.server_version,
         "services": config.services,
         "extensions": EXTENSIONS.iter().map(|method| method.name).collect::<Vec<_>>(),
+        "extra_arguments": serde_json::Value::Object(extra_arguments.collect()),
     });
-    if with_hash_function {
+    if version < ProtocolVersion::V1_7 {
         features["hash_function"] = "sha256".into();
     }
     features.to_string().into_bytes()

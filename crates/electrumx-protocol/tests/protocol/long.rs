@@ -200,6 +200,65 @@ async fn what_exceeds_a_limit_is_refused_before_anything_is_sent() {
     }
 }
 
+/// Asks for a part of the history.
+async fn part(client: &mut Client, from: u32, to: i64) -> Value {
+    let script = scripthash(HOT);
+    let params = format!(r#"["{script}",{from},{to}]"#);
+    let answer = client.call("blockchain.scripthash.get_history", &params).await;
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// What is confirmed in some blocks, of a whole history.
+fn blocks(whole: &Value, from: u32, to: u32) -> Value {
+    let all = whole.as_array().unwrap().iter();
+    let is_in = |tx: &&Value| {
+        tx.get("fee").is_none()
+            && tx["height"].as_u64().is_some_and(|height| (from..to).contains(&(height as u32)))
+    };
+    all.filter(is_in).cloned().collect()
+}
+
+#[tokio::test]
+async fn parts_of_a_long_history_are_those_of_the_whole() {
+    let mut server = Server::with(chain(2), roomy());
+    server.chain.pool(&tx(LONG).pays(HOT, 1), 7);
+    let whole = history(&server.chain, &[(LONG, 0)]);
+    let tip = server.chain.tip().height;
+    let mut client = server.connect();
+    // Nothing of it is kept at first; a long answer, and one of blocks that may go, in the end.
+    for (from, to) in
+        [(3, 4), (1, 2), (0, 1), (2, 9), (5, tip), (tip, tip + 1), (1, tip + 1), (7, 7)]
+    {
+        let expected = blocks(&whole, from, to);
+        assert_eq!(part(&mut client, from, to.into()).await, expected, "{from}..{to}");
+    }
+    let mut expected = blocks(&whole, 1, tip + 1);
+    expected.as_array_mut().unwrap().push(whole.as_array().unwrap().last().unwrap().clone());
+    assert_eq!(part(&mut client, 1, -1).await, expected);
+}
+
+#[tokio::test]
+async fn a_history_beyond_the_limit_can_be_had_in_parts() {
+    let mut config = roomy();
+    config.limits.max_history = A_BLOCK as usize;
+    let mut server = Server::with(chain(30), config);
+    let whole = history(&server.chain, &[]);
+    let tip = server.chain.tip().height;
+    server.chain.pool(&tx(LONG).pays(HOT, 1), 7);
+    let mut client = server.connect();
+    for from in 0..=tip {
+        let expected = blocks(&whole, from, from + 1);
+        assert_eq!(part(&mut client, from, i64::from(from) + 1).await, expected, "{from}");
+    }
+    let unconfirmed = json!({"fee": 7, "height": 0, "tx_hash": id(LONG).to_string()});
+    assert_eq!(part(&mut client, tip + 1, -1).await, json!([unconfirmed]));
+    // The limit is for what is asked for.
+    for (from, to) in [(0, -1), (1, 3), (1, -1)] {
+        let expected = json!({"code": 10001, "message": "history too large"});
+        assert_eq!(part(&mut client, from, to).await, expected, "{from}..{to}");
+    }
+}
+
 #[tokio::test]
 async fn the_status_of_a_long_history_is_that_of_its_text() {
     let server = Server::with(chain(30), roomy());

@@ -112,12 +112,14 @@ async fn wrong_script_hashes_are_refused_by_every_method() {
         ["get_balance", "get_history", "get_mempool", "listunspent", "subscribe", "unsubscribe"]
     {
         let not_valid = |shown: &str| bad_request(&format!("{shown} is not a valid script hash"));
+        let most = if method == "get_history" { 3 } else { 1 };
+        let too_many = format!("too many arguments: at most {most}");
         check(
             &server,
             &format!("blockchain.scripthash.{method}"),
             &[
                 ("[]", &bad_params("missing argument: scripthash")),
-                (&format!(r#"["{a}",1]"#), &bad_params("too many arguments: at most 1")),
+                (&format!(r#"["{a}",1,2,3]"#), &bad_params(&too_many)),
                 (&format!(r#"{{"script":"{a}"}}"#), &bad_params("unknown argument: script")),
                 (r#"["zz"]"#, &not_valid("zz")),
                 (&format!(r#"["{a}0"]"#), &not_valid(&format!("{a}0"))),
@@ -573,7 +575,7 @@ async fn the_server_describes_itself() {
     config.services = vec!["tcp://example.com:50001".into()];
     let server = Server::with(Chain::new(), config);
     let too_many = bad_params("too many arguments: at most 0");
-    let features = r#"{"extensions":["blockchain.address.get_balance","blockchain.address.get_history","blockchain.address.get_mempool","blockchain.address.get_scripthash","blockchain.address.listunspent","blockchain.address.subscribe","blockchain.address.unsubscribe","blockchain.header.get","blockchain.headers.get_tip","blockchain.headers.unsubscribe","blockchain.scripthash.get_first_use","blockchain.scripthash.get_status","blockchain.transaction.get_confirmed_blockhash","blockchain.transaction.get_height","blockchain.utxo.get_info"],"genesis_hash":"0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206","hash_function":"sha256","hosts":{"example.com":{"ssl_port":50002,"tcp_port":50001},"x.onion":{}},"protocol_max":"1.7","protocol_min":"1.4","pruning":null,"server_version":"ElectrumX-test 1.2.3","services":["tcp://example.com:50001"]}"#;
+    let features = r#"{"extensions":["blockchain.address.get_balance","blockchain.address.get_history","blockchain.address.get_mempool","blockchain.address.get_scripthash","blockchain.address.listunspent","blockchain.address.subscribe","blockchain.address.unsubscribe","blockchain.header.get","blockchain.headers.get_tip","blockchain.headers.unsubscribe","blockchain.scripthash.get_first_use","blockchain.scripthash.get_status","blockchain.transaction.get_confirmed_blockhash","blockchain.transaction.get_height","blockchain.utxo.get_info"],"extra_arguments":{"blockchain.scripthash.get_history":["from_height","to_height"]},"genesis_hash":"0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206","hash_function":"sha256","hosts":{"example.com":{"ssl_port":50002,"tcp_port":50001},"x.onion":{}},"protocol_max":"1.7","protocol_min":"1.4","pruning":null,"server_version":"ElectrumX-test 1.2.3","services":["tcp://example.com:50001"]}"#;
     for (method, result) in [
         ("server.banner", r#""ElectrumX-test 1.2.3 (1.2.3)\n29.5.0 /Satoshi:29.5.0/\n\"bc1q\"""#),
         ("server.donation_address", r#""bc1q""#),

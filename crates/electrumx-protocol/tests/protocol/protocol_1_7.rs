@@ -172,6 +172,8 @@ async fn features_do_without_the_hash_function() {
     let old = server.connect().call("server.features", "[]").await;
     let mut expected: serde_json::Value = serde_json::from_str(&old).unwrap();
     assert_eq!(expected.as_object_mut().unwrap().remove("hash_function"), Some(json!("sha256")));
+    let history = ["from_height", "to_height"];
+    expected["extra_arguments"] = json!({"blockchain.scriptpubkey.get_history": history});
     assert_eq!(features, expected);
 }
 

@@ -67,6 +67,9 @@ fn wrong(param: &Param) -> Vec<(Value, Expected)> {
         ParamKind::Integer => {
             vec![json!(-1), json!(1.5), json!("x"), json!(""), json!("-1"), json!(true), json!([1])]
         }
+        ParamKind::IntegerOrMinusOne => {
+            vec![json!(-2), json!(1.5), json!("x"), json!(""), json!("--1"), json!(true), json!([])]
+        }
         ParamKind::Boolean => vec![json!(2), json!("true"), json!([]), json!(1.0)],
         ParamKind::Hex => vec![json!("0"), json!("zz"), json!(5), json!(["00"]), json!(" 00")],
         ParamKind::HexDigits => vec![json!("xyz"), json!(5), json!("0x")],
@@ -100,6 +103,7 @@ fn text(param: &Param, value: &Value) -> String {
     let whole = shown(value);
     match param.kind {
         ParamKind::Integer => format!("{whole} should be a non-negative integer"),
+        ParamKind::IntegerOrMinusOne => format!("{whole} should be a non-negative integer or -1"),
         ParamKind::Boolean => format!("\"{}\" must be a boolean", param.name),
         ParamKind::HexList => match value.as_array().and_then(|list| list.first()) {
             Some(first) => format!("{} should be a hex string", shown(first)),

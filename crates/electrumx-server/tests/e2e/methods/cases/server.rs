@@ -28,6 +28,12 @@ pub(super) fn fill(world: &World, version: ProtocolVersion, cases: &mut Cases) -
             // Not the protocol's; the list itself is part of the table.
             let extensions = EXTENSIONS.iter().map(|method| method.name);
             features["extensions"] = extensions.collect();
+            let history = if version < ProtocolVersion::V1_7 {
+                "blockchain.scripthash.get_history"
+            } else {
+                "blockchain.scriptpubkey.get_history"
+            };
+            features["extra_arguments"] = json!({history: ["from_height", "to_height"]});
             if version < ProtocolVersion::V1_7 {
                 features["hash_function"] = json!("sha256");
             }
