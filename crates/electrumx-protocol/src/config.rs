@@ -136,11 +136,13 @@ pub struct CacheSizes {
     pub histories: usize,
     /// Merkle trees of blocks, 64 bytes a transaction. Default 32 MiB.
     pub block_trees: usize,
+    /// Headers in hex, 168 bytes each. Default 16 MiB: two years of them.
+    pub headers: usize,
 }
 
 impl Default for CacheSizes {
     fn default() -> Self {
-        Self { statuses: 16 << 20, histories: 64 << 20, block_trees: 32 << 20 }
+        Self { statuses: 16 << 20, histories: 64 << 20, block_trees: 32 << 20, headers: 16 << 20 }
     }
 }
 

@@ -22,9 +22,9 @@ use crate::close::CloseReason;
 use crate::handover::Handover;
 use crate::outpoint::OutputFacts;
 use crate::peer::PeerInfo;
+use crate::posting::{Post, Posting};
 use crate::reader::Stamp;
 use crate::stats::{SessionInfo, Stats, Totals};
-use crate::wakes::Wakes;
 
 /// The tip as clients get it.
 #[derive(Debug)]
@@ -94,6 +94,17 @@ impl Member {
     /// reason.
     pub(crate) fn close_reason(&self) -> CloseReason {
         self.reason.get().copied().unwrap_or(CloseReason::Shutdown)
+    }
+
+    /// Notes a state that is to be told, in place of what was known of the same, and wakes the session.
+    pub(crate) fn take_in(&self, post: Post) {
+        let mut posted = self.posted.lock();
+        match post {
+            Post::Script(hashx, status) => drop(posted.scripts.insert(hashx, status)),
+            Post::Outpoint(outpoint, facts) => drop(posted.outpoints.insert(outpoint, facts)),
+        }
+        drop(posted);
+        self.wake.notify_one();
     }
 
     /// Takes what was posted since the last time.
@@ -210,10 +221,9 @@ impl Hub {
     }
 
     /// Posts a script's status to its subscribers.
-    pub(crate) fn post(&self, hashx: HashX, posted: PostedStatus, wakes: &Wakes) {
+    pub(crate) fn post(&self, hashx: HashX, status: PostedStatus, posting: &Posting) {
         for member in self.scripts.lock().get(&hashx).into_iter().flatten() {
-            member.posted.lock().scripts.insert(hashx, posted);
-            wakes.posted(member);
+            posting.post(member, Post::Script(hashx, status));
         }
     }
 
@@ -221,12 +231,11 @@ impl Hub {
     pub(crate) fn post_outpoint(
         &self,
         outpoint: OutPoint,
-        posted: Posted<OutputFacts>,
-        wakes: &Wakes,
+        facts: Posted<OutputFacts>,
+        posting: &Posting,
     ) {
         for member in self.outpoints.lock().get(&outpoint).into_iter().flatten() {
-            member.posted.lock().outpoints.insert(outpoint, posted);
-            wakes.posted(member);
+            posting.post(member, Post::Outpoint(outpoint, facts));
         }
     }
 

@@ -129,7 +129,7 @@ impl Reader {
         hashx: &HashX,
         range: HeightRange,
     ) -> Result<LongList, RpcError> {
-        let snapshot = self.script_snapshot(Effort::Whole, hashx)?;
+        let snapshot = self.history_snapshot(Effort::Whole, hashx)?;
         let view = &*snapshot.view;
         let (settled, end) = settled(view)?;
         let numbers = self.tx_nums(Effort::Whole, view, hashx, range)?;
@@ -142,10 +142,10 @@ impl Reader {
         let recent = history::resolve(view, recent)?;
         json::list(&mut list.rest, recent.iter().copied(), write_tx);
         if range.has_mempool() {
-            if !list.rest.is_empty() && !snapshot.unconfirmed.txs.is_empty() {
+            if !list.rest.is_empty() && !snapshot.unconfirmed.is_empty() {
                 list.rest.push(b',');
             }
-            json::list(&mut list.rest, snapshot.unconfirmed.txs, write_unconfirmed);
+            json::list(&mut list.rest, snapshot.unconfirmed, write_unconfirmed);
         }
         Ok(list.seal())
     }

@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 use crate::block_tree::BlockTrees;
 use crate::config::ServiceConfig;
 use crate::error::RpcError;
+use crate::header_chunk::HeaderChunks;
 use crate::header_file;
 use crate::header_merkle::HeaderMerkle;
 use crate::pace::Pace;
@@ -38,6 +39,7 @@ pub(crate) struct Reader {
     header_file: Option<HeaderFile>,
     scripts: ScriptCache,
     block_trees: BlockTrees,
+    header_chunks: HeaderChunks,
     pace: Pace,
     permits: Arc<Semaphore>,
     long_permits: Semaphore,
@@ -115,6 +117,7 @@ impl Reader {
             header_file,
             scripts: ScriptCache::new(&config.caches, tip),
             block_trees: BlockTrees::new(config.caches.block_trees),
+            header_chunks: HeaderChunks::new(config.caches.headers),
             pace: Pace::default(),
             permits: Arc::new(Semaphore::new(limits.max_concurrent_reads.clamp(1, 1024))),
             long_permits: Semaphore::new(LONG_READS),
@@ -274,9 +277,14 @@ impl Reader {
         &self.block_trees
     }
 
+    pub(crate) fn header_chunks(&self) -> &HeaderChunks {
+        &self.header_chunks
+    }
+
     pub(crate) fn cache_stats(&self) -> Vec<CacheStats> {
         let mut stats = self.scripts.stats().to_vec();
         stats.push(self.block_trees.stats());
+        stats.push(self.header_chunks.stats());
         stats.push(self.header_merkle.lock().stats());
         stats
     }

@@ -70,19 +70,12 @@ pub(crate) struct ScriptMempool {
 
 impl ScriptMempool {
     /// Collects it, leaving out what `view` has confirmed already.
-    ///
-    /// While a block is indexed and the mempool not yet listed anew the two have different tips.
-    /// The view is then the newer one: its transactions are not unconfirmed any more, nor are their
-    /// children's inputs.
     pub(crate) fn collect(
         mempool: &Mempool,
         view: &dyn ChainView,
         hashx: &HashX,
     ) -> Result<Self, StoreError> {
-        let mut txs = mempool.script_txs(hashx);
-        if mempool.tip() != view.tip() {
-            txs = catch_up(mempool, view, txs)?;
-        }
+        let txs = unconfirmed_txs(mempool, view, hashx)?;
         let mut collected = Self { txs, ..Self::default() };
         for entry in &collected.txs {
             let Some(tx) = mempool.tx(&entry.txid) else { continue };
@@ -114,6 +107,20 @@ impl ScriptMempool {
         }
         Ok(spent)
     }
+}
+
+/// Returns a script's unconfirmed transactions in canonical order, leaving out what `view` has confirmed already.
+///
+/// While a block is indexed and the mempool not yet listed anew the two have different tips.
+/// The view is then the newer one: its transactions are not unconfirmed any more, nor are their
+/// children's inputs.
+pub(crate) fn unconfirmed_txs(
+    mempool: &Mempool,
+    view: &dyn ChainView,
+    hashx: &HashX,
+) -> Result<Vec<UnconfirmedTx>, StoreError> {
+    let txs = mempool.script_txs(hashx);
+    if mempool.tip() == view.tip() { Ok(txs) } else { catch_up(mempool, view, txs) }
 }
 
 /// Removes confirmed transactions and updates the heights of their children.
@@ -175,6 +182,15 @@ impl Reader {
         self.snapshot(effort, |mempool, view| ScriptMempool::collect(mempool, view, hashx))
     }
 
+    /// As [`script_snapshot`](Self::script_snapshot), with no more of the mempool than a history needs.
+    pub(crate) fn history_snapshot(
+        &self,
+        effort: Effort,
+        hashx: &HashX,
+    ) -> Result<Snapshot<Vec<UnconfirmedTx>>, RpcError> {
+        self.snapshot(effort, |mempool, view| unconfirmed_txs(mempool, view, hashx))
+    }
+
     /// Returns a script's history, or a part of it.
     pub(crate) fn history(
         &self,
@@ -182,7 +198,7 @@ impl Reader {
         hashx: &HashX,
         range: HeightRange,
     ) -> Result<History, RpcError> {
-        let snapshot = self.script_snapshot(effort, hashx)?;
+        let snapshot = self.history_snapshot(effort, hashx)?;
         let view = &*snapshot.view;
         let txs = if range.is_whole() {
             self.confirmed(effort, view, hashx, false)?.txs
@@ -194,7 +210,7 @@ impl Reader {
         let part = range.of_history(&txs);
         // A long one is kept, but writing it down takes its time.
         check_limit(part.len(), self.max_history(effort))?;
-        let mut unconfirmed = snapshot.unconfirmed.txs;
+        let mut unconfirmed = snapshot.unconfirmed;
         if !range.has_mempool() {
             unconfirmed.clear();
         }

@@ -26,11 +26,11 @@ use crate::hub::{Hub, Posted, PostedStatus, TipHeader};
 use crate::json;
 use crate::node::{Node, NodeError};
 use crate::outpoint::OutputFacts;
+use crate::posting::Posting;
 use crate::reader::{Effort, Reader};
-use crate::script::ScriptMempool;
+use crate::script::unconfirmed_txs;
 use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
 use crate::version::ProtocolVersion;
-use crate::wakes::Wakes;
 
 /// Most scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
 /// open.
@@ -125,28 +125,28 @@ impl<N: Node> Service<N> {
     /// When the index cannot be read; call again with the same changes to make up for it.
     pub async fn notify(&self, changes: &Changes) -> Result<(), StoreError> {
         let _round = self.round.lock().await;
-        let wakes = Wakes::held();
-        let mut posting = pin!(self.post(changes, &wakes));
-        if let Ok(posted) = tokio::time::timeout(TOGETHER, &mut posting).await {
+        let posting = Posting::held();
+        let mut posts = pin!(self.post(changes, &posting));
+        if let Ok(posted) = tokio::time::timeout(TOGETHER, &mut posts).await {
             posted?;
             return self.announce_tip(changes).await;
         }
         self.announce_tip(changes).await?;
-        wakes.let_go();
-        posting.await
+        posting.let_go();
+        posts.await
     }
 
     /// Computes the states of what is touched, and posts them to the subscribers.
-    async fn post(&self, changes: &Changes, wakes: &Wakes) -> Result<(), StoreError> {
+    async fn post(&self, changes: &Changes, posting: &Posting) -> Result<(), StoreError> {
         let scripts = self.hub.subscribed(&changes.touched.scripts);
         self.in_chunks(&scripts, statuses, |(hashx, posted)| match posted {
-            Some(posted) => self.hub.post(hashx, posted, wakes),
+            Some(posted) => self.hub.post(hashx, posted, posting),
             None => self.hub.close_subscribers(&hashx, CloseReason::HistoryTooLarge),
         })
         .await?;
         let outpoints = self.hub.subscribed_outpoints(&changes.touched);
         self.in_chunks(&outpoints, states, |(outpoint, posted)| {
-            self.hub.post_outpoint(outpoint, posted, wakes);
+            self.hub.post_outpoint(outpoint, posted, posting);
         })
         .await
     }
@@ -278,7 +278,7 @@ impl<N: Node> Service<N> {
     }
 
     /// Returns how the caches fare: statuses, histories (with unspent outputs), blocks' merkle trees (with their transaction
-    /// ids), the tree over all headers, fee estimates.
+    /// ids), headers, the tree over all headers, fee estimates.
     #[must_use]
     pub fn cache_stats(&self) -> Vec<CacheStats> {
         let mut stats = self.reader.cache_stats();
@@ -344,12 +344,12 @@ fn statuses(
     scripts: Vec<HashX>,
 ) -> Result<Vec<(HashX, Option<PostedStatus>)>, StoreError> {
     let snapshot = reader.whole_snapshot(|mempool, view| {
-        let collect = |hashx: &HashX| ScriptMempool::collect(mempool, view, hashx);
-        scripts.iter().map(collect).collect::<Result<Vec<_>, _>>()
+        let unconfirmed = scripts.iter().map(|hashx| unconfirmed_txs(mempool, view, hashx));
+        unconfirmed.collect::<Result<Vec<_>, _>>()
     })?;
     let mut statuses = Vec::with_capacity(scripts.len());
     for (hashx, unconfirmed) in scripts.into_iter().zip(snapshot.unconfirmed) {
-        let posted = match reader.status(Effort::Whole, &*snapshot.view, &hashx, &unconfirmed.txs) {
+        let posted = match reader.status(Effort::Whole, &*snapshot.view, &hashx, &unconfirmed) {
             Ok(state) => Some(Posted { stamp: snapshot.stamp, state }),
             Err(StoreError::TooMany { .. }) => None,
             Err(error) => return Err(error),

@@ -332,7 +332,7 @@ impl<N: Node> Session<N> {
 
     /// Waits until there may be something for [`notifications`](Self::notifications).
     pub(crate) async fn notified(&mut self) {
-        if self.posted_scripts.len() + self.posted_outpoints.len() > 0 {
+        if self.has_posts() {
             return;
         }
         let Self { headers, member, .. } = self;
@@ -360,23 +360,15 @@ impl<N: Node> Session<N> {
     /// Appends what is to be told now, header first, until `out` holds `limit` bytes. Returns how
     /// many messages.
     pub(crate) fn notifications(&mut self, out: &mut Vec<u8>, limit: usize) -> u64 {
-        let mut count = 0;
-        if let Some(headers) = &mut self.headers
-            && headers.is_due()
-            && let Some(tip) = headers.tip.borrow_and_update().as_ref()
-            && tip.id.hash != headers.told
-        {
-            headers.told = tip.id.hash;
-            jsonrpc::notification(out, "blockchain.headers.subscribe", |out| {
-                out.extend_from_slice(&tip.json);
-            });
-            count += 1;
-        }
+        // A tip does not wait for what is left of older states.
+        let mut count = u64::from(self.has_posts() && self.tell_tip(out));
         while out.len() < limit {
-            if self.posted_scripts.len() + self.posted_outpoints.len() == 0 {
+            if !self.has_posts() {
+                // Before the tip is looked at: what is posted with a tip comes after it.
                 let Posts { scripts, outpoints } = self.member.take_posted();
                 self.posted_scripts = scripts.into_iter();
                 self.posted_outpoints = outpoints.into_iter();
+                count += u64::from(self.tell_tip(out));
             }
             let told = if let Some((hashx, posted)) = self.posted_scripts.next() {
                 self.scripts.get_mut(&hashx).is_some_and(|script| script.tell(posted, out))
@@ -389,6 +381,27 @@ impl<N: Node> Session<N> {
             count += u64::from(told);
         }
         count
+    }
+
+    fn has_posts(&self) -> bool {
+        self.posted_scripts.len() + self.posted_outpoints.len() > 0
+    }
+
+    /// Tells the tip if it is news; returns whether it was.
+    fn tell_tip(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(headers) = &mut self.headers else { return false };
+        if !headers.is_due() {
+            return false;
+        }
+        let tip = headers.tip.borrow_and_update();
+        let Some(tip) = tip.as_ref().filter(|tip| tip.id.hash != headers.told) else {
+            return false;
+        };
+        headers.told = tip.id.hash;
+        jsonrpc::notification(out, "blockchain.headers.subscribe", |out| {
+            out.extend_from_slice(&tip.json);
+        });
+        true
     }
 }
 

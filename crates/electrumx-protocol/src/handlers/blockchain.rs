@@ -1,5 +1,6 @@
 //! `blockchain.block.*`, `blockchain.headers.*` and fees.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::SeqCst;
 
 use electrumx_core::{ChainView, Height};
@@ -66,37 +67,39 @@ pub(super) async fn headers<N: Node>(
     let as_list = session.version() >= ProtocolVersion::V1_6;
     read(session, out, move |reader, effort, out| {
         let view = reader.view()?;
-        let mut raw = Vec::with_capacity(count as usize * 80);
-        let mut lengths = Vec::with_capacity(count as usize);
         out.reserve(count as usize * HEADER_DIGITS + 64);
-        let found = Height::try_from(start)
-            .map_or(Ok(0), |start| view.headers(start, count, &mut raw, &mut lengths))?;
         out.extend_from_slice(b"{\"count\":");
-        json::integer(out, found);
+        let heights = existing(&*view, start, count);
+        json::integer(out, heights.end - heights.start);
+        out.extend_from_slice(if as_list { b",\"headers\":[" } else { b",\"hex\":" });
+        if !as_list || !heights.is_empty() {
+            out.push(b'"');
+            let between = if as_list { "\",\"" } else { "" };
+            reader.header_chunks().write(&*view, heights.clone(), between, out)?;
+            out.push(b'"');
+        }
         if as_list {
-            out.extend_from_slice(b",\"headers\":");
-            let mut rest = &raw[..];
-            json::array(out, lengths, |out, length| {
-                // The lengths add up to the whole.
-                let (header, tail) = rest.split_at((length as usize).min(rest.len()));
-                json::hex(out, header);
-                rest = tail;
-            });
-        } else {
-            out.extend_from_slice(b",\"hex\":");
-            json::hex(out, &raw);
+            out.push(b']');
         }
         out.extend_from_slice(b",\"max\":");
         json::integer(out, MAX_HEADERS);
-        if found > 0 && cp_height > 0 {
-            let last = start.saturating_add(u64::from(found) - 1);
-            check_cp_height(&*view, last, cp_height)?;
-            proof(reader, effort, &*view, last, cp_height, out)?;
+        if let Some(last) = heights.last()
+            && cp_height > 0
+        {
+            check_cp_height(&*view, last.into(), cp_height)?;
+            proof(reader, effort, &*view, last.into(), cp_height, out)?;
         }
         out.push(b'}');
         Ok(())
     })
     .await
+}
+
+/// Returns those of some heights that the chain has.
+fn existing(view: &dyn ChainView, start: u64, count: u32) -> Range<Height> {
+    let blocks = view.tip().map_or(0, |tip| tip.height.saturating_add(1));
+    let start = Height::try_from(start).map_or(blocks, |start| start.min(blocks));
+    start..start.saturating_add(count).min(blocks)
 }
 
 fn out_of_range(height: u64) -> RpcError {

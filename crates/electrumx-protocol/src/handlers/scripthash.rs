@@ -188,8 +188,8 @@ pub(super) async fn mempool<N: Node>(
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
     read(session, out, move |reader, effort, out| {
-        let snapshot = reader.script_snapshot(effort, &hashx)?;
-        naming.list(out, "history", snapshot.unconfirmed.txs, write_unconfirmed);
+        let snapshot = reader.history_snapshot(effort, &hashx)?;
+        naming.list(out, "history", snapshot.unconfirmed, write_unconfirmed);
         Ok(())
     })
     .await
@@ -253,8 +253,8 @@ async fn read_status<N: Node>(
     hashx: HashX,
 ) -> Result<(Stamp, Option<StatusHash>), RpcError> {
     let read = session.service.reader.read(move |reader, effort| {
-        let snapshot = reader.script_snapshot(effort, &hashx)?;
-        let status = reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed.txs)?;
+        let snapshot = reader.history_snapshot(effort, &hashx)?;
+        let status = reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed)?;
         Ok((snapshot.stamp, status))
     });
     read.await

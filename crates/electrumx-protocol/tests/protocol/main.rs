@@ -8,6 +8,7 @@ mod client;
 mod costs;
 mod envelope;
 mod header_tree;
+mod headers;
 mod long;
 mod methods;
 mod mistakes;

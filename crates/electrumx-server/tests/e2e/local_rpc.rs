@@ -79,7 +79,9 @@ fn state_of(setup: &Setup) -> Result<Value> {
 fn caches(setup: &mut Setup, client: &mut ElectrumClient, script: &ScriptBuf) -> Result<()> {
     let counts = |setup: &mut Setup| -> Result<(u64, u64)> {
         let info = setup.server.rpc("getinfo", json!([]))?;
-        for name in ["statuses", "histories", "block trees", "header tree", "fee estimates"] {
+        for name in
+            ["statuses", "histories", "block trees", "headers", "header tree", "fee estimates"]
+        {
             let line =
                 info["caches"][name].as_str().with_context(|| format!("no {name}: {info}"))?;
             ensure!(line.contains(" entries, ") && line.contains(" bytes, hitrate "), "{line}");

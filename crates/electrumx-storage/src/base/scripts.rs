@@ -192,7 +192,13 @@ fn push_fixed(out: &mut Vec<u8>, number: u128, width: u8) -> bool {
     number.leading_zeros() >= unused
 }
 
+#[inline]
 fn take_fixed(bytes: &mut &[u8], width: u8) -> Option<u128> {
+    if let Some(head) = bytes.first_chunk::<16>() {
+        // All 16 bytes at once: a single load.
+        *bytes = bytes.get(usize::from(width)..)?;
+        return u128::from_be_bytes(*head).checked_shr(128 - 8 * u32::from(width));
+    }
     let (head, rest) = bytes.split_at_checked(width.into())?;
     *bytes = rest;
     Some(head.iter().fold(0, |number, byte| number << 8 | u128::from(*byte)))
