@@ -1,5 +1,6 @@
 //! A large mempool, and thousands of sessions beside it.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use bitcoin::Block;
@@ -49,6 +50,7 @@ impl Large {
         scripts.sort_unstable();
         scripts.dedup();
         fastrand::Rng::with_seed(1).shuffle(&mut scripts);
+        print_outputs(&chain, &scripts[..WALLET.min(scripts.len())])?;
         let node = FakeNode::start(chain)?;
         let db = tempfile::tempdir()?;
         let url = node.url();
@@ -198,6 +200,30 @@ impl Session {
         let write = async { Ok(output.write_all(requests.as_bytes()).await?) };
         tokio::try_join!(read, write).map(|((), ())| ())
     }
+}
+
+/// Prints how many outputs of a chain pay to scripts: it is their histories that make subscriptions dear.
+fn print_outputs(chain: &[RawBlock], scripts: &[ScriptHash]) -> anyhow::Result<()> {
+    let mut counts: HashMap<ScriptHash, usize> =
+        scripts.iter().map(|script| (*script, 0)).collect();
+    for raw in chain {
+        let block: Block = deserialize(&raw.bytes)?;
+        for output in block.txdata.iter().flat_map(|tx| &tx.output) {
+            let script = ScriptHash::of_script(output.script_pubkey.as_bytes());
+            if let Some(count) = counts.get_mut(&script) {
+                *count += 1;
+            }
+        }
+    }
+    let mut counts: Vec<usize> = counts.into_values().collect();
+    counts.sort_unstable();
+    let half = counts.get(counts.len() / 2).copied().unwrap_or_default();
+    let (sum, most) = (counts.iter().sum::<usize>(), counts.last().copied().unwrap_or_default());
+    println!(
+        "{} scripts to be subscribed to have {sum} outputs, half of them {half} or fewer, one {most}",
+        counts.len()
+    );
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]
