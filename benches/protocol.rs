@@ -198,7 +198,7 @@ impl Client {
 
 fn sessions(criterion: &mut Criterion) {
     let (_directory, store, genesis) = filled();
-    let none = CacheSizes { statuses: 0, histories: 0, block_trees: 0 };
+    let none = CacheSizes { statuses: 0, histories: 0, block_trees: 0, headers: 0 };
     let script = ScriptHash::of_script(HOT);
     let subscribe = format!(
         "{{\"id\":1,\"method\":\"blockchain.scripthash.subscribe\",\"params\":[\"{script}\"]}}\n"
