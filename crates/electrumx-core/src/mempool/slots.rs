@@ -20,6 +20,8 @@ const LAST: Slot = Slot::MAX >> 1;
 pub(super) struct Held {
     pub(super) txid: Txid,
     pub(super) tx: MempoolTx,
+    /// Whether one of its inputs is itself unconfirmed.
+    pub(super) is_child: bool,
     /// The transactions that came before and after it.
     older: Option<Slot>,
     newer: Option<Slot>,
@@ -70,13 +72,21 @@ impl Slots {
         if let Some(newest) = self.newest {
             self.edit(newest, |held| held.newer = Some(slot));
         }
-        self.slots[slot as usize] = Some(Held { txid, tx, older: self.newest, newer: None });
+        self.slots[slot as usize] =
+            Some(Held { txid, tx, is_child: false, older: self.newest, newer: None });
         self.newest = Some(slot);
         let slots = &self.slots;
         let hasher =
             |slot: &Slot| slots[*slot as usize].as_ref().map_or(0, |held| hash(&held.txid));
         self.ids.insert_unique(hash(&txid), slot, hasher);
         slot
+    }
+
+    /// Finds out whether one of a transaction's inputs is itself unconfirmed.
+    pub(super) fn look_for_parents(&mut self, slot: Slot) {
+        let Some(held) = self.get(slot) else { return };
+        let is_child = held.tx.inputs.iter().any(|input| self.contains(&input.prevout.txid));
+        self.edit(slot, |held| held.is_child = is_child);
     }
 
     /// Removes a transaction and makes its slot free.

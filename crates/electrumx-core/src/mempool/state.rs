@@ -6,7 +6,7 @@ use bitcoin::hashes::Hash as _;
 use bitcoin::{OutPoint, Txid};
 
 use super::by_script::ByScript;
-use super::slots::{Slot, Slots};
+use super::slots::{Held, Slot, Slots};
 use super::spends::Spends;
 use super::tx::{MempoolTx, UnconfirmedTx};
 use crate::changes::Touched;
@@ -76,7 +76,7 @@ impl Mempool {
     /// unconfirmed; `None` when it is not held.
     #[must_use]
     pub fn height_of(&self, txid: &Txid) -> Option<i8> {
-        self.txs.by_id(txid).map(|tx| self.height(tx))
+        self.txs.find(txid).and_then(|slot| self.txs.get(slot)).map(height)
     }
 
     /// Returns the transactions that came last, newest first, at most `count`. One that left and came back is as new
@@ -105,11 +105,7 @@ impl Mempool {
     pub fn script_txs(&self, hashx: &HashX) -> Vec<UnconfirmedTx> {
         let held = self.scripts.of(hashx).iter().filter_map(|slot| self.txs.get(*slot));
         let mut txs: Vec<_> = held
-            .map(|held| UnconfirmedTx {
-                txid: held.txid,
-                height: self.height(&held.tx),
-                fee: held.tx.fee,
-            })
+            .map(|held| UnconfirmedTx { txid: held.txid, height: height(held), fee: held.tx.fee })
             .collect();
         txs.sort_unstable_by_key(|tx| {
             let mut displayed = tx.txid.to_byte_array();
@@ -147,10 +143,6 @@ impl Mempool {
             change -= sent.map(|input| i128::from(input.value)).sum::<i128>();
         }
         i64::try_from(change).unwrap_or(if change < 0 { i64::MIN } else { i64::MAX })
-    }
-
-    fn height(&self, tx: &MempoolTx) -> i8 {
-        if tx.inputs.iter().any(|input| self.txs.contains(&input.prevout.txid)) { -1 } else { 0 }
     }
 
     /// Returns which of these transactions are not held.
@@ -233,14 +225,17 @@ impl Mempool {
             slots.push(slot);
         }
         for slot in slots {
-            self.touch_children(slot, touched);
+            self.txs.look_for_parents(slot);
+            let children = self.children(slot);
+            self.parent_changed(&children, touched);
         }
     }
 
     fn remove_one(&mut self, slot: Slot, touched: &mut Touched) {
-        self.touch_children(slot, touched);
+        let children = self.children(slot);
         self.spends.remove(&self.txs, slot);
         let Some(held) = self.txs.remove(slot) else { return };
+        self.parent_changed(&children, touched);
         touch(&held.txid, &held.tx, touched);
         for hashx in held.tx.distinct_scripts() {
             self.scripts.remove(&hashx, slot);
@@ -264,9 +259,12 @@ impl Mempool {
     }
 
     /// A transaction that comes or goes changes the height of those that spend it.
-    fn touch_children(&self, slot: Slot, touched: &mut Touched) {
-        for held in self.children(slot).into_iter().filter_map(|child| self.txs.get(child)) {
-            touch(&held.txid, &held.tx, touched);
+    fn parent_changed(&mut self, children: &[Slot], touched: &mut Touched) {
+        for &child in children {
+            self.txs.look_for_parents(child);
+            if let Some(held) = self.txs.get(child) {
+                touch(&held.txid, &held.tx, touched);
+            }
         }
     }
 
@@ -276,6 +274,11 @@ impl Mempool {
         let outpoints = vouts.map(|vout| OutPoint { txid: held.txid, vout });
         outpoints.filter_map(|outpoint| self.spends.spender(&self.txs, &outpoint)).collect()
     }
+}
+
+/// Returns a transaction's height as in histories.
+fn height(held: &Held) -> i8 {
+    if held.is_child { -1 } else { 0 }
 }
 
 fn touch(txid: &Txid, tx: &MempoolTx, touched: &mut Touched) {
