@@ -168,6 +168,14 @@ pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     }
 }
 
+/// Passes over a base-128 number, in whatever form.
+#[inline]
+pub(crate) fn skip_varint(bytes: &mut &[u8]) -> Option<()> {
+    let last = bytes.iter().position(|byte| byte & 0x80 == 0)?;
+    *bytes = bytes.get(last + 1..)?;
+    Some(())
+}
+
 fn take_long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {

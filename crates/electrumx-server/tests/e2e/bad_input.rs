@@ -313,7 +313,6 @@ fn wrong_parameters(setup: &Setup) -> Result<()> {
     let mut methods: Vec<Method> = Vec::new();
     for method in [
         "blockchain.scripthash.get_balance",
-        "blockchain.scripthash.get_history",
         "blockchain.scripthash.get_mempool",
         "blockchain.scripthash.listunspent",
         "blockchain.scripthash.subscribe",
@@ -321,7 +320,14 @@ fn wrong_parameters(setup: &Setup) -> Result<()> {
     ] {
         methods.push((method, vec![script.clone()], 1, vec![not_hash.clone()]));
     }
+    let no_height = vec![json!("x"), json!(-2), json!(1.5), json!([]), json!({})];
     methods.extend([
+        (
+            "blockchain.scripthash.get_history",
+            vec![script, json!(0), json!(-1)],
+            1,
+            vec![not_hash.clone(), no_height.clone(), no_height],
+        ),
         (
             "blockchain.block.header",
             vec![json!(1), json!(2)],

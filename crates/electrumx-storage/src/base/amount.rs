@@ -1,6 +1,6 @@
 //! Amounts, most of which end in zeros: a varint of the digits before them and their number.
 
-use crate::codec::{push_varint, take, take_varint};
+use crate::codec::{push_varint, skip_varint, take, take_varint};
 
 /// Says that the number of zeros is none, and that eight plain bytes follow: for amounts whose digits do
 /// not fit.
@@ -35,6 +35,14 @@ pub(super) fn take_amount(bytes: &mut &[u8]) -> Option<u64> {
             (number >> 4).checked_mul(power)
         }
     }
+}
+
+/// Passes over an amount.
+#[inline]
+pub(super) fn skip_amount(bytes: &mut &[u8]) -> Option<()> {
+    let is_plain = bytes.first().is_some_and(|byte| u64::from(*byte) == PLAIN);
+    skip_varint(bytes)?;
+    if is_plain { take::<8>(bytes).map(|_| ()) } else { Some(()) }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@
 
 use electrumx_core::{HashX, OutputNum, OutputState, TxNum};
 
-use super::amount::{push_amount, take_amount};
-use crate::codec::{self, Key, push_varint, script_key, take, take_varint};
+use super::amount::{push_amount, skip_amount, take_amount};
+use crate::codec::{self, Key, push_varint, script_key, skip_varint, take, take_varint};
 use crate::tables::MAX_VALUE;
 
 const OTHER_SCRIPT: u8 = 0x80;
@@ -233,13 +233,54 @@ impl<'a> PageReader<'a> {
     /// is malformed.
     pub(crate) fn seek(&mut self, hashx: &HashX) -> Option<Option<(OutputNum, OutputState)>> {
         let wanted = number(hashx);
-        while self.has_more() {
-            let found = self.next_output()?;
-            if self.hash >= wanted {
-                return Some((self.hash == wanted).then_some(found));
+        while let Some(&flags) = self.rest.first() {
+            let hash = self.script_of_next(flags)?;
+            if hash >= wanted {
+                let found = self.next_output()?;
+                return Some((hash == wanted).then_some(found));
             }
+            self.skip(flags, hash)?;
         }
         Some(None)
+    }
+
+    /// Returns the script of the entry with these flags, which is next.
+    fn script_of_next(&self, flags: u8) -> Option<u128> {
+        if self.is_first || flags & OTHER_SCRIPT == 0 {
+            return Some(self.hash);
+        }
+        let mut rest = self.rest.get(1..)?;
+        self.hash.checked_add(take_fixed(&mut rest, self.widths.hash)?)
+    }
+
+    /// Passes over the next entry. The place of what follows is not known then, unless it is of another script.
+    #[inline]
+    fn skip(&mut self, flags: u8, hash: u128) -> Option<()> {
+        let mut rest = self.rest.get(1..)?;
+        if self.is_first {
+            self.is_first = false;
+        } else {
+            if flags & OTHER_SCRIPT != 0 {
+                rest = rest.get(usize::from(self.widths.hash + self.widths.number)..)?;
+            } else {
+                skip_varint(&mut rest)?;
+            }
+            if flags & VOUT == VOUT {
+                skip_varint(&mut rest)?;
+            }
+        }
+        if flags & UNSPENT != 0 {
+            skip_amount(&mut rest)?;
+        } else {
+            let is_before = rest.first() == Some(&0);
+            skip_varint(&mut rest)?;
+            if is_before {
+                skip_varint(&mut rest)?;
+            }
+        }
+        self.rest = rest;
+        self.hash = hash;
+        Some(())
     }
 
     /// Decodes the next entry if it is of the same script as the last; `None` if it is malformed.
@@ -351,13 +392,38 @@ mod tests {
                         found.push(reader.next().unwrap());
                     }
                 }
-                prop_assert_eq!(found, entries);
+                prop_assert_eq!(&found, &entries);
+                // Each script's first entry of a page is found, and none of a script that is not there.
+                for (key, page) in &pages {
+                    let all = || PageReader::new(key, page).unwrap();
+                    let mut in_page = Vec::new();
+                    let mut reader = all();
+                    while reader.has_more() {
+                        in_page.push(reader.next().unwrap());
+                    }
+                    for group in in_page.chunk_by(|one, two| one.hashx == two.hashx) {
+                        let mut reader = all();
+                        let first = reader.seek(&group[0].hashx).unwrap().unwrap();
+                        let mut states = vec![first];
+                        while let Some(next) = reader.next_of_script().unwrap() {
+                            states.push(next);
+                        }
+                        let want: Vec<_> = group.iter().map(|entry| (entry.output, entry.state)).collect();
+                        prop_assert_eq!(states, want);
+                        let next_script = hashx(number(&group[0].hashx).wrapping_add(1) & ((1 << 96) - 1));
+                        if in_page.iter().all(|entry| entry.hashx != next_script) {
+                            prop_assert_eq!(all().seek(&next_script).unwrap(), None);
+                        }
+                    }
+                }
             }
 
             #[test]
             fn damaged_pages_end_in_none(bytes in prop::collection::vec(any::<u8>(), 0..100), key in prop::collection::vec(any::<u8>(), 0..24)) {
                 if let Some(mut reader) = PageReader::new(&key, &bytes) {
+                    let mut seeker = reader.clone();
                     while reader.has_more() && reader.next().is_some() {}
+                    let _ = seeker.seek(&hashx((1 << 96) - 1));
                 }
             }
         }
