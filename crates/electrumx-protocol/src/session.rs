@@ -360,15 +360,18 @@ impl<N: Node> Session<N> {
     /// Appends what is to be told now, header first, until `out` holds `limit` bytes. Returns how
     /// many messages.
     pub(crate) fn notifications(&mut self, out: &mut Vec<u8>, limit: usize) -> u64 {
-        // A tip does not wait for what is left of older states.
-        let mut count = u64::from(self.has_posts() && self.tell_tip(out));
-        while out.len() < limit {
+        let mut count = 0;
+        loop {
             if !self.has_posts() {
                 // Before the tip is looked at: what is posted with a tip comes after it.
                 let Posts { scripts, outpoints } = self.member.take_posted();
                 self.posted_scripts = scripts.into_iter();
                 self.posted_outpoints = outpoints.into_iter();
-                count += u64::from(self.tell_tip(out));
+            }
+            // It waits neither for room nor for what is left of older states.
+            count += u64::from(self.tell_tip(out));
+            if out.len() >= limit {
+                return count;
             }
             let told = if let Some((hashx, posted)) = self.posted_scripts.next() {
                 self.scripts.get_mut(&hashx).is_some_and(|script| script.tell(posted, out))
@@ -376,11 +379,10 @@ impl<N: Node> Session<N> {
                 let subscription = self.outpoints.get_mut(&outpoint);
                 subscription.is_some_and(|known| known.tell(posted, out))
             } else {
-                break;
+                return count;
             };
             count += u64::from(told);
         }
-        count
     }
 
     fn has_posts(&self) -> bool {
