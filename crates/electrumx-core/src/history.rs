@@ -39,21 +39,11 @@ pub fn script_tx_nums(
     hashx: &HashX,
     limit: usize,
 ) -> Result<(Vec<TxNum>, usize), StoreError> {
-    let (mut numbers, mut spenders, mut outputs) = (Vec::new(), Vec::new(), 0);
-    view.each_script_output(hashx, limit, &mut |row| {
-        outputs += 1;
-        numbers.push(row.output.tx_num);
-        if let OutputState::SpentBy(spender) = row.state {
-            spenders.push(spender);
-        }
-    })?;
-    numbers.append(&mut spenders);
-    let numbers = distinct(numbers);
-    if numbers.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok((numbers, outputs)) }
+    script_tx_nums_in(view, hashx, &(0..u64::MAX), limit, limit)
 }
 
-/// Reads those of the [`history_tx_nums`] of a script that are in a range. Memory is taken for these only, and for few more
-/// than `limit`.
+/// Reads those of the [`history_tx_nums`] of a script that are in a range, and how many outputs pay to it in all. Memory is
+/// taken for these numbers only, and for few more than `limit`.
 ///
 /// # Errors
 /// [`StoreError::TooMany`] when there are more than `limit` transactions in the range, or more than `looked_at` outputs pay to
@@ -64,8 +54,9 @@ pub fn script_tx_nums_in(
     range: &Range<u64>,
     looked_at: usize,
     limit: usize,
-) -> Result<Vec<TxNum>, StoreError> {
-    let (mut numbers, mut spenders, mut are_too_many) = (Vec::new(), Vec::new(), false);
+) -> Result<(Vec<TxNum>, usize), StoreError> {
+    let (mut numbers, mut spenders) = (Vec::new(), Vec::new());
+    let (mut outputs, mut are_too_many) = (0, false);
     let mut add = |list: &mut Vec<TxNum>, number: TxNum| {
         if are_too_many || !range.contains(&number.0) {
             return;
@@ -78,6 +69,7 @@ pub fn script_tx_nums_in(
         }
     };
     view.each_script_output(hashx, looked_at, &mut |row| {
+        outputs += 1;
         add(&mut numbers, row.output.tx_num);
         if let OutputState::SpentBy(spender) = row.state {
             add(&mut spenders, spender);
@@ -85,7 +77,7 @@ pub fn script_tx_nums_in(
     })?;
     numbers.append(&mut spenders);
     let numbers = distinct(numbers);
-    if numbers.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok(numbers) }
+    if numbers.len() > limit { Err(StoreError::TooMany { limit }) } else { Ok((numbers, outputs)) }
 }
 
 /// Sum of a script's unspent outputs, in satoshis.

@@ -237,7 +237,7 @@ impl Reader {
         let blocks = range.tx_nums(view);
         match history::script_tx_nums_in(view, hashx, &blocks, looked_at, limit) {
             Err(StoreError::TooMany { .. }) if effort != Effort::Whole => Err(RpcError::Later),
-            numbers => Ok(numbers?),
+            numbers => Ok(numbers?.0),
         }
     }
 

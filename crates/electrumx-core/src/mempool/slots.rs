@@ -58,8 +58,8 @@ impl Slots {
         self.find(txid).is_some()
     }
 
-    pub(super) fn by_id(&self, txid: &Txid) -> Option<&MempoolTx> {
-        self.get(self.find(txid)?).map(|held| &held.tx)
+    pub(super) fn by_id(&self, txid: &Txid) -> Option<&Held> {
+        self.get(self.find(txid)?)
     }
 
     /// Adds a transaction that is not held.

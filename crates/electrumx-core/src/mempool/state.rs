@@ -57,7 +57,7 @@ impl Mempool {
     /// Returns a transaction.
     #[must_use]
     pub fn tx(&self, txid: &Txid) -> Option<&MempoolTx> {
-        self.txs.by_id(txid)
+        self.txs.by_id(txid).map(|held| &held.tx)
     }
 
     /// Returns all transactions, in no order.
@@ -76,7 +76,7 @@ impl Mempool {
     /// unconfirmed; `None` when it is not held.
     #[must_use]
     pub fn height_of(&self, txid: &Txid) -> Option<i8> {
-        self.txs.find(txid).and_then(|slot| self.txs.get(slot)).map(height)
+        self.txs.by_id(txid).map(height)
     }
 
     /// Returns the transactions that came last, newest first, at most `count`. One that left and came back is as new

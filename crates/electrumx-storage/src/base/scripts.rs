@@ -387,20 +387,12 @@ mod tests {
                 let mut found = Vec::new();
                 for (key, page) in &pages {
                     prop_assert!(page.len() <= MAX_VALUE);
-                    let mut reader = PageReader::new(key, page).unwrap();
-                    while reader.has_more() {
-                        found.push(reader.next().unwrap());
-                    }
-                }
-                prop_assert_eq!(&found, &entries);
-                // Each script's first entry of a page is found, and none of a script that is not there.
-                for (key, page) in &pages {
                     let all = || PageReader::new(key, page).unwrap();
-                    let mut in_page = Vec::new();
-                    let mut reader = all();
+                    let (mut reader, mut in_page) = (all(), Vec::new());
                     while reader.has_more() {
                         in_page.push(reader.next().unwrap());
                     }
+                    // Each script's first entry of a page is found, and none of a script that is not there.
                     for group in in_page.chunk_by(|one, two| one.hashx == two.hashx) {
                         let mut reader = all();
                         let first = reader.seek(&group[0].hashx).unwrap().unwrap();
@@ -415,7 +407,9 @@ mod tests {
                             prop_assert_eq!(all().seek(&next_script).unwrap(), None);
                         }
                     }
+                    found.extend(in_page);
                 }
+                prop_assert_eq!(found, entries);
             }
 
             #[test]
