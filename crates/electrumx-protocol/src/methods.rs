@@ -212,6 +212,8 @@ methods! {
     EXTENSIONS:
     AddressGetBalance = "blockchain.address.get_balance"(address: Name)
         Always "as for the script's hash";
+    AddressGetFirstUse = "blockchain.address.get_first_use"(address: Name)
+        Always "as for the script's hash";
     AddressGetHistory = "blockchain.address.get_history"(address: Name, from_height: Integer = "0", to_height: IntegerOrMinusOne = "-1")
         Always "as for the script's hash";
     AddressGetMempool = "blockchain.address.get_mempool"(address: Name)
@@ -231,13 +233,13 @@ methods! {
     HeadersUnsubscribe = "blockchain.headers.unsubscribe"()
         Always "whether there was a subscription";
     ScriptHashGetFirstUse = "blockchain.scripthash.get_first_use"(scripthash: ScriptHash)
-        Always "`{block_hash, height, tx_hash}` of the first confirmed transaction, or `null`";
+        Always "`{block_hash, height, tx_hash}` of the first transaction that pays to it, a hash of zeros and height 0 if that is in the mempool; `null` without any";
     ScriptHashGetStatus = "blockchain.scripthash.get_status"(scripthash: ScriptHash)
         Always "as `scripthash.subscribe`, without subscribing";
-    TransactionGetConfirmedBlockHash = "blockchain.transaction.get_confirmed_blockhash"(tx_hash: Txid)
-        Always "`{block_hash, block_height}`, or `null` if it is not confirmed";
+    TransactionGetConfirmedBlockHash = "blockchain.transaction.get_confirmed_blockhash"(tx_hash: Txid, include_header: Boolean = "false")
+        Always "`{block_hash, block_height}` and on request `block_header`; an error if it is not confirmed";
     TransactionGetHeight = "blockchain.transaction.get_height"(tx_hash: Txid)
-        Always "0 or −1 in the mempool, as in histories; `null` if unknown";
+        Always "0 in the mempool, with unconfirmed parents too; `null` if unknown";
     UtxoGetInfo = "blockchain.utxo.get_info"(tx_hash: Txid, out_n: Integer)
         Always "`{confirmed_height, scripthash, value}` of an unspent output, no height in the mempool; else `null`";
 }

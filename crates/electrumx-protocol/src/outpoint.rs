@@ -75,7 +75,7 @@ impl OutputFacts {
 }
 
 /// Returns a mempool transaction's height, 0 or −1.
-pub(crate) fn unconfirmed_height(
+fn unconfirmed_height(
     mempool: &Mempool,
     view: &dyn ChainView,
     txid: &Txid,

@@ -1,6 +1,7 @@
 //! Methods beyond the protocol.
 
 use electrumx_core::bitcoin::consensus::encode::deserialize;
+use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use electrumx_core::{ChainView, Height, ScriptHash, StoreError, TxNum};
 
@@ -10,7 +11,6 @@ use crate::error::RpcError;
 use crate::json;
 use crate::methods::Extension;
 use crate::node::{Node, NodeError};
-use crate::outpoint::unconfirmed_height;
 use crate::params::Params;
 use crate::service::tip_header;
 use crate::session::Session;
@@ -26,6 +26,7 @@ pub(super) async fn call<N: Node>(
     use Naming::Address;
     match extension {
         E::AddressGetBalance => scripthash::balance(session, Address, params, out).await,
+        E::AddressGetFirstUse => first_use(session, Address, params, out).await,
         E::AddressGetHistory => scripthash::history(session, Address, params, out).await,
         E::AddressGetMempool => scripthash::mempool(session, Address, params, out).await,
         E::AddressGetScriptHash => {
@@ -50,7 +51,7 @@ pub(super) async fn call<N: Node>(
             json::boolean(out, session.headers.take().is_some());
             Ok(())
         }
-        E::ScriptHashGetFirstUse => first_use(session, params, out).await,
+        E::ScriptHashGetFirstUse => first_use(session, Naming::Hash, params, out).await,
         E::ScriptHashGetStatus => scripthash::status(session, params, out).await,
         E::TransactionGetConfirmedBlockHash => confirmed_block(session, params, out).await,
         E::TransactionGetHeight => height(session, params, out).await,
@@ -96,26 +97,39 @@ async fn header<N: Node>(
     .await
 }
 
-/// `blockchain.scripthash.get_first_use(scripthash)`.
+/// `blockchain.scripthash.get_first_use(scripthash)`, `blockchain.address.get_first_use(address)`: the first transaction
+/// that pays to the script. In the mempool none is known to be the first: it is any that pays to it.
 async fn first_use<N: Node>(
     session: &Session<N>,
+    naming: Naming,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let hashx = Naming::Hash.hashx(session, params)?;
-    read(session, out, move |reader, _, out| {
-        let view = reader.view()?;
+    let hashx = naming.hashx(session, params)?;
+    read(session, out, move |reader, effort, out| {
+        let snapshot = reader.snapshot(effort, |mempool, _| {
+            let pays = |txid: &Txid| {
+                let outputs = mempool.tx(txid).map(|tx| tx.outputs.iter());
+                outputs.into_iter().flatten().any(|output| output.hashx == hashx)
+            };
+            Ok(mempool.script_txs(&hashx).into_iter().map(|tx| tx.txid).find(pays))
+        })?;
+        let view = &*snapshot.view;
         let mut first = None;
         // Outputs ascend, and what spends one is above it.
         match view.each_script_output(&hashx, 1, &mut |row| first = Some(row.output.tx_num)) {
             Ok(()) | Err(StoreError::TooMany { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let Some(place) = first.map_or(Ok(None), |first| Place::of(&*view, first))? else {
+        let confirmed = match first {
+            Some(number) => Place::of(view, number)?.zip(view.txid(number)?),
+            None => None,
+        };
+        let unconfirmed = |txid| (Place { height: 0, block: BlockHash::all_zeros() }, txid);
+        let Some((place, txid)) = confirmed.or(snapshot.unconfirmed.map(unconfirmed)) else {
             out.extend_from_slice(b"null");
             return Ok(());
         };
-        let txid = first.map_or(Ok(None), |first| view.txid(first))?.ok_or(RpcError::Internal)?;
         out.extend_from_slice(b"{\"block_hash\":");
         json::string(out, &place.block.to_string());
         out.extend_from_slice(b",\"height\":");
@@ -145,21 +159,29 @@ impl Place {
     }
 }
 
-/// `blockchain.transaction.get_confirmed_blockhash(tx_hash)`.
+/// `blockchain.transaction.get_confirmed_blockhash(tx_hash, include_header=false)`.
 async fn confirmed_block<N: Node>(
     session: &Session<N>,
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
-    let ([tx_hash], []) = params.read(["tx_hash"], [])?;
+    let ([tx_hash], [header]) = params.read(["tx_hash"], ["include_header"])?;
     let txid = tx_hash.txid()?;
+    let with_header = header.map_or(Ok(false), |arg| arg.boolean("include_header"))?;
     read(session, out, move |reader, _, out| {
-        let Some(place) = Place::of_tx(&*reader.view()?, &txid)? else {
-            out.extend_from_slice(b"null");
-            return Ok(());
+        let view = reader.view()?;
+        let Some(place) = Place::of_tx(&*view, &txid)? else {
+            let text = format!("transaction {txid} is not confirmed, or unknown");
+            return Err(RpcError::BadRequest(text));
         };
         out.extend_from_slice(b"{\"block_hash\":");
         json::string(out, &place.block.to_string());
+        if with_header {
+            let mut raw = Vec::with_capacity(80);
+            view.headers(place.height, 1, &mut raw, &mut Vec::new())?;
+            out.extend_from_slice(b",\"block_header\":");
+            json::hex(out, &raw);
+        }
         out.extend_from_slice(b",\"block_height\":");
         json::integer(out, place.height);
         out.push(b'}');
@@ -168,7 +190,7 @@ async fn confirmed_block<N: Node>(
     .await
 }
 
-/// `blockchain.transaction.get_height(tx_hash)`.
+/// `blockchain.transaction.get_height(tx_hash)`: 0 in the mempool, also where histories have −1.
 async fn height<N: Node>(
     session: &Session<N>,
     params: Params<'_>,
@@ -177,10 +199,9 @@ async fn height<N: Node>(
     let ([tx_hash], []) = params.read(["tx_hash"], [])?;
     let txid = tx_hash.txid()?;
     read(session, out, move |reader, effort, out| {
-        let snapshot =
-            reader.snapshot(effort, |mempool, view| unconfirmed_height(mempool, view, &txid))?;
-        let confirmed = Place::of_tx(&*snapshot.view, &txid)?;
-        match confirmed.map(|place| i64::from(place.height)).or(snapshot.unconfirmed) {
+        let snapshot = reader.snapshot(effort, |mempool, _| Ok(mempool.tx(&txid).is_some()))?;
+        let confirmed = Place::of_tx(&*snapshot.view, &txid)?.map(|place| place.height);
+        match confirmed.or(snapshot.unconfirmed.then_some(0)) {
             Some(height) => json::integer(out, height),
             None => out.extend_from_slice(b"null"),
         }

@@ -7,6 +7,7 @@ mod chain;
 mod client;
 mod costs;
 mod envelope;
+mod extensions;
 mod header_tree;
 mod headers;
 mod long;

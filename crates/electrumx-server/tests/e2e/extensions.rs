@@ -40,6 +40,7 @@ fn extensions_agree_with_the_node() {
 
         let history = ask("scripthash.get_history", json!([hash]));
         let first = ask("scripthash.get_first_use", json!([hash]));
+        assert_eq!(ask("address.get_first_use", json!([address])), first);
         match history.get(0) {
             None => assert_eq!(first, Value::Null),
             Some(entry) => {
@@ -49,7 +50,12 @@ fn extensions_agree_with_the_node() {
                 assert_eq!(first, json!({"block_hash": block, "height": height, "tx_hash": txid}));
                 assert_eq!(ask("transaction.get_height", json!([txid])), json!(height));
                 let block = json!({"block_hash": block, "block_height": height});
+                let raw = node.call("getblockheader", &[block["block_hash"].clone(), json!(false)]);
                 assert_eq!(ask("transaction.get_confirmed_blockhash", json!([txid])), block);
+                let mut with_header = block;
+                with_header["block_header"] = raw.unwrap();
+                let answer = ask("transaction.get_confirmed_blockhash", json!([txid, true]));
+                assert_eq!(answer, with_header);
                 let output = node.call("gettxout", &[txid.clone(), json!(0)]).unwrap();
                 let info = ask("utxo.get_info", json!([txid, 0]));
                 assert_eq!(info["confirmed_height"], json!(height));
@@ -61,9 +67,7 @@ fn extensions_agree_with_the_node() {
         }
     }
     let unknown = "11".repeat(32);
-    for method in ["transaction.get_height", "transaction.get_confirmed_blockhash"] {
-        assert_eq!(ask(method, json!([unknown])), Value::Null);
-    }
+    assert_eq!(ask("transaction.get_height", json!([unknown])), Value::Null);
     assert_eq!(ask("utxo.get_info", json!([unknown, 0])), Value::Null);
 
     // Headers, by height and by hash.
@@ -82,6 +86,7 @@ fn extensions_agree_with_the_node() {
     for (method, params) in [
         ("header.get", json!([6])),
         ("header.get", json!([unknown])),
+        ("transaction.get_confirmed_blockhash", json!([unknown])),
         ("address.get_balance", json!(["nonsense"])),
         ("address.get_balance", json!(["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"])),
     ] {

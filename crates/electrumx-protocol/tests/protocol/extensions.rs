@@ -1,0 +1,99 @@
+//! Methods beyond the protocol, in the shapes of the server that invented them (Fulcrum).
+
+use serde_json::{Value, json};
+
+use crate::chain::{Chain, scripthash, tx};
+use crate::client::{Client, Server};
+use crate::methods::{A, B};
+
+async fn ask(client: &mut Client, method: &str, params: Value) -> Value {
+    let answer = client.call(&format!("blockchain.{method}"), &params.to_string()).await;
+    serde_json::from_str(&answer).unwrap()
+}
+
+/// The hash and the header of the tip.
+fn tip(server: &Server) -> (String, String) {
+    let view = electrumx_core::Index::view(&*server.chain.store).unwrap();
+    let mut raw = Vec::new();
+    view.headers(server.chain.tip().height, 1, &mut raw, &mut Vec::new()).unwrap();
+    let hex = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+    (server.chain.tip().hash.to_string(), hex)
+}
+
+#[tokio::test]
+async fn the_first_use_of_a_script_may_be_in_the_mempool() {
+    let mut server = Server::new(Chain::new());
+    let mut client = server.connect();
+    let first = async |client: &mut Client, script| {
+        ask(client, "scripthash.get_first_use", json!([scripthash(script)])).await
+    };
+    assert_eq!(first(&mut client, A).await, Value::Null);
+
+    // In the mempool it is a transaction that pays to the script, whatever spends from it; height 0 also for a child.
+    let parent = tx(0x22).pays(B, 9);
+    let child = tx(0x33).spends(&parent, 0).pays(A, 8);
+    server.chain.pool(&parent, 1);
+    server.chain.pool(&child, 1);
+    server.chain.pool(&tx(0x11).spends(&child, 0).pays(B, 7), 1);
+    let zeros = "00".repeat(32);
+    let pooled = |tx: &str| json!({"block_hash": zeros, "height": 0, "tx_hash": tx.repeat(32)});
+    assert_eq!(first(&mut client, A).await, pooled("33"));
+
+    // A confirmed one is before it.
+    server.chain.mine(vec![parent, child]);
+    let (block, _) = tip(&server);
+    let confirmed = json!({"block_hash": block, "height": 1, "tx_hash": "33".repeat(32)});
+    assert_eq!(first(&mut client, A).await, confirmed);
+    server.chain.mine(vec![tx(0x44).pays(A, 1)]);
+    assert_eq!(first(&mut client, A).await, confirmed);
+}
+
+#[tokio::test]
+async fn heights_are_0_in_the_mempool_and_null_for_what_is_unknown() {
+    let mut server = Server::new(Chain::new());
+    let mut client = server.connect();
+    let [parent, child] = [tx(0x11).pays(A, 2), tx(0x22)];
+    let child = child.spends(&parent, 0).pays(A, 1);
+    server.chain.pool(&parent, 1);
+    server.chain.pool(&child, 1);
+    server.chain.mine(vec![tx(0x33)]);
+    for (byte, height) in
+        [(0x11, json!(0)), (0x22, json!(0)), (0x33, json!(1)), (0x44, json!(null))]
+    {
+        let params = json!([format!("{byte:02x}").repeat(32)]);
+        assert_eq!(ask(&mut client, "transaction.get_height", params).await, height, "{byte:x}");
+    }
+    // The index has it, the mempool still lists it.
+    server.chain.index_block(None, &[tx(0xcb), parent]);
+    let params = json!(["11".repeat(32)]);
+    assert_eq!(ask(&mut client, "transaction.get_height", params).await, 2);
+}
+
+#[tokio::test]
+async fn the_block_of_a_transaction_comes_with_its_header_on_request() {
+    let mut server = Server::new(Chain::new());
+    let mut client = server.connect();
+    server.chain.mine(vec![tx(0x11).pays(A, 1)]);
+    server.chain.pool(&tx(0x22).pays(A, 1), 1);
+    let (hash, header) = tip(&server);
+    let method = "transaction.get_confirmed_blockhash";
+    let txid = "11".repeat(32);
+    let without = json!({"block_hash": hash, "block_height": 1});
+    let with = json!({"block_hash": hash, "block_header": header, "block_height": 1});
+    for (params, expected) in [
+        (json!([txid]), &without),
+        (json!([txid, false]), &without),
+        (json!([txid, null]), &without),
+        (json!([txid, true]), &with),
+        (json!({"include_header": 1, "tx_hash": txid}), &with),
+    ] {
+        assert_eq!(ask(&mut client, method, params).await, *expected);
+    }
+    for txid in ["22".repeat(32), "33".repeat(32)] {
+        let message = format!("transaction {txid} is not confirmed, or unknown");
+        let expected = json!({"code": 1, "message": message});
+        assert_eq!(ask(&mut client, method, json!([txid, true])).await, expected);
+    }
+    let expected = json!({"code": 1, "message": "\"include_header\" must be a boolean"});
+    assert_eq!(ask(&mut client, method, json!([txid, 2])).await, expected);
+}
