@@ -65,6 +65,9 @@ impl Extension {
             | Self::AddressListUnspent
             | Self::HeaderGet
             | Self::UtxoGetInfo => 1.0,
+            Self::AddressUnsubscribe | Self::HeadersUnsubscribe | Self::TransactionUnsubscribe => {
+                0.1
+            }
             _ => 0.25,
         }
     }

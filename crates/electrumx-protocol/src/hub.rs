@@ -1,4 +1,4 @@
-//! Who is connected, and who wants to hear of which script or outpoint.
+//! Who is connected, and who wants to hear of which script, outpoint or transaction.
 //!
 //! # Correctness
 //!
@@ -10,9 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use electrumx_core::bitcoin::OutPoint;
+use electrumx_core::bitcoin::{OutPoint, Txid};
 use electrumx_core::history::StatusHash;
-use electrumx_core::{BlockId, HashX, Touched, TouchedScripts};
+use electrumx_core::{BlockId, HashX, Touched};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
@@ -22,9 +22,11 @@ use crate::close::CloseReason;
 use crate::handover::Handover;
 use crate::outpoint::OutputFacts;
 use crate::peer::PeerInfo;
-use crate::posting::{Post, Posting};
+use crate::posting::Post;
 use crate::reader::Stamp;
 use crate::stats::{SessionInfo, Stats, Totals};
+use crate::subscribers::{Members, Subscribers};
+use crate::tx_height::TxHeight;
 
 /// The tip as clients get it.
 #[derive(Debug)]
@@ -38,9 +40,9 @@ pub(crate) struct TipHeader {
 #[derive(Debug)]
 pub(crate) struct Hub {
     sessions: Mutex<Sessions>,
-    scripts: Mutex<FxHashMap<HashX, Vec<Arc<Member>>>>,
-    /// Clients choose outpoints freely, so they are not hashed by a hash without secret.
-    outpoints: Mutex<BTreeMap<OutPoint, Vec<Arc<Member>>>>,
+    pub(crate) scripts: Subscribers<FxHashMap<HashX, Members>>,
+    pub(crate) outpoints: Subscribers<BTreeMap<OutPoint, Members>>,
+    pub(crate) txs: Subscribers<BTreeMap<Txid, Members>>,
     tip: watch::Sender<Option<Arc<TipHeader>>>,
 }
 
@@ -66,8 +68,8 @@ pub(crate) struct Member {
     pub(crate) handover: Handover,
 }
 
-/// A state on its way to a session.
-#[derive(Clone, Copy, Debug)]
+/// The state of something at a moment: on its way to a session, or told to it.
+#[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Posted<T> {
     pub(crate) stamp: Stamp,
     pub(crate) state: T,
@@ -81,6 +83,19 @@ pub(crate) type PostedStatus = Posted<Option<StatusHash>>;
 pub(crate) struct Posts {
     pub(crate) scripts: FxHashMap<HashX, PostedStatus>,
     pub(crate) outpoints: BTreeMap<OutPoint, Posted<OutputFacts>>,
+    pub(crate) txs: BTreeMap<Txid, Posted<TxHeight>>,
+}
+
+impl<T: PartialEq> Posted<T> {
+    /// Takes a state over that was found at another moment, unless it is older; returns whether it is another state.
+    pub(crate) fn replace(&mut self, news: Self) -> bool {
+        if news.stamp <= self.stamp {
+            return false;
+        }
+        let is_other = news.state != self.state;
+        *self = news;
+        is_other
+    }
 }
 
 impl Member {
@@ -102,6 +117,7 @@ impl Member {
         match post {
             Post::Script(hashx, status) => drop(posted.scripts.insert(hashx, status)),
             Post::Outpoint(outpoint, facts) => drop(posted.outpoints.insert(outpoint, facts)),
+            Post::Tx(txid, height) => drop(posted.txs.insert(txid, height)),
         }
         drop(posted);
         self.wake.notify_one();
@@ -117,8 +133,9 @@ impl Hub {
     pub(crate) fn new(tip: Option<Arc<TipHeader>>) -> Self {
         Self {
             sessions: Mutex::default(),
-            scripts: Mutex::default(),
-            outpoints: Mutex::default(),
+            scripts: Subscribers::default(),
+            outpoints: Subscribers::default(),
+            txs: Subscribers::default(),
             tip: watch::Sender::new(tip),
         }
     }
@@ -146,14 +163,16 @@ impl Hub {
         id: u64,
         scripts: impl Iterator<Item = &'a HashX>,
         outpoints: impl Iterator<Item = &'a OutPoint>,
+        txs: impl Iterator<Item = &'a Txid>,
     ) {
         let mut sessions = self.sessions.lock();
         if let Some(member) = sessions.members.remove(&id) {
             sessions.over.add(&member.stats);
         }
         drop(sessions);
-        scripts.for_each(|hashx| self.unsubscribe(hashx, id));
-        outpoints.for_each(|outpoint| self.unsubscribe_outpoint(outpoint, id));
+        scripts.for_each(|hashx| self.scripts.remove(*hashx, id));
+        outpoints.for_each(|outpoint| self.outpoints.remove(*outpoint, id));
+        txs.for_each(|txid| self.txs.remove(*txid, id));
     }
 
     /// Returns the counts of all sessions there ever were.
@@ -166,44 +185,8 @@ impl Hub {
         totals
     }
 
-    /// Subscribes a session, once however often it is called.
-    pub(crate) fn subscribe(&self, hashx: HashX, member: &Arc<Member>) {
-        let mut scripts = self.scripts.lock();
-        add(scripts.entry(hashx).or_insert_with(|| Vec::with_capacity(1)), member);
-    }
-
-    /// Subscribes a session to an outpoint, once however often it is called.
-    pub(crate) fn subscribe_outpoint(&self, outpoint: OutPoint, member: &Arc<Member>) {
-        let mut outpoints = self.outpoints.lock();
-        add(outpoints.entry(outpoint).or_insert_with(|| Vec::with_capacity(1)), member);
-    }
-
-    pub(crate) fn unsubscribe(&self, hashx: &HashX, id: u64) {
-        let mut scripts = self.scripts.lock();
-        if scripts.get_mut(hashx).is_some_and(|members| remove(members, id)) {
-            scripts.remove(hashx);
-        }
-    }
-
-    pub(crate) fn unsubscribe_outpoint(&self, outpoint: &OutPoint, id: u64) {
-        let mut outpoints = self.outpoints.lock();
-        if outpoints.get_mut(outpoint).is_some_and(|members| remove(members, id)) {
-            outpoints.remove(outpoint);
-        }
-    }
-
-    /// Returns which of the touched scripts anyone subscribed to.
-    pub(crate) fn subscribed(&self, touched: &TouchedScripts) -> Vec<HashX> {
-        let scripts = self.scripts.lock();
-        if touched.len() < scripts.len() {
-            touched.iter().filter(|hashx| scripts.contains_key(*hashx)).copied().collect()
-        } else {
-            scripts.keys().filter(|hashx| touched.contains(*hashx)).copied().collect()
-        }
-    }
-
     /// Returns which outpoints that anyone subscribed to may have another state now.
-    pub(crate) fn subscribed_outpoints(&self, touched: &Touched) -> Vec<OutPoint> {
+    pub(crate) fn touched_outpoints(&self, touched: &Touched) -> Vec<OutPoint> {
         let outpoints = self.outpoints.lock();
         if touched.txs.len() + touched.spent.len() >= outpoints.len() {
             let is_touched = |outpoint: &&OutPoint| {
@@ -218,32 +201,6 @@ impl Hub {
         let spent = touched.spent.iter().filter(|outpoint| outpoints.contains_key(*outpoint));
         let found: BTreeSet<OutPoint> = made.chain(spent.copied()).collect();
         found.into_iter().collect()
-    }
-
-    /// Posts a script's status to its subscribers.
-    pub(crate) fn post(&self, hashx: HashX, status: PostedStatus, posting: &Posting) {
-        for member in self.scripts.lock().get(&hashx).into_iter().flatten() {
-            posting.post(member, Post::Script(hashx, status));
-        }
-    }
-
-    /// Posts an outpoint's state to its subscribers.
-    pub(crate) fn post_outpoint(
-        &self,
-        outpoint: OutPoint,
-        facts: Posted<OutputFacts>,
-        posting: &Posting,
-    ) {
-        for member in self.outpoints.lock().get(&outpoint).into_iter().flatten() {
-            posting.post(member, Post::Outpoint(outpoint, facts));
-        }
-    }
-
-    /// Ends the sessions that subscribed to a script whose status can no longer be told.
-    pub(crate) fn close_subscribers(&self, hashx: &HashX, reason: CloseReason) {
-        for member in self.scripts.lock().get(hashx).into_iter().flatten() {
-            member.close(reason);
-        }
     }
 
     /// Publishes the tip; sessions compare its hash with the one they told last.
@@ -270,16 +227,4 @@ impl Hub {
     pub(crate) fn member(&self, id: u64) -> Option<Arc<Member>> {
         self.sessions.lock().members.get(&id).cloned()
     }
-}
-
-fn add(members: &mut Vec<Arc<Member>>, member: &Arc<Member>) {
-    if members.iter().all(|other| other.id != member.id) {
-        members.push(Arc::clone(member));
-    }
-}
-
-/// Tells whether none is left.
-fn remove(members: &mut Vec<Arc<Member>>, id: u64) -> bool {
-    members.retain(|member| member.id != id);
-    members.is_empty()
 }

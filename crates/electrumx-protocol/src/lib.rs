@@ -37,6 +37,8 @@ mod serve;
 mod service;
 mod session;
 mod stats;
+mod subscribers;
+mod tx_height;
 mod varints;
 mod version;
 

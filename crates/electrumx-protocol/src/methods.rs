@@ -240,6 +240,10 @@ methods! {
         Always "`{block_hash, block_height}` and on request `block_header`; an error if it is not confirmed";
     TransactionGetHeight = "blockchain.transaction.get_height"(tx_hash: Txid)
         Always "0 in the mempool, with unconfirmed parents too; `null` if unknown";
+    TransactionSubscribe = "blockchain.transaction.subscribe"(tx_hash: Txid)
+        Always "as `get_height`; notifications are `[tx_hash, height]`";
+    TransactionUnsubscribe = "blockchain.transaction.unsubscribe"(tx_hash: Txid)
+        Always "whether there was a subscription";
     UtxoGetInfo = "blockchain.utxo.get_info"(tx_hash: Txid, out_n: Integer)
         Always "`{confirmed_height, scripthash, value}` of an unspent output, no height in the mempool; else `null`";
 }

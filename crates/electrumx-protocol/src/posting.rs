@@ -4,11 +4,12 @@ use std::mem;
 use std::sync::Arc;
 
 use electrumx_core::HashX;
-use electrumx_core::bitcoin::OutPoint;
+use electrumx_core::bitcoin::{OutPoint, Txid};
 use parking_lot::Mutex;
 
 use crate::hub::{Member, Posted, PostedStatus};
 use crate::outpoint::OutputFacts;
+use crate::tx_height::TxHeight;
 
 /// States on their way to sessions: handed over at once, or first held until the tip they belong to is published.
 ///
@@ -28,6 +29,7 @@ enum State {
 pub(crate) enum Post {
     Script(HashX, PostedStatus),
     Outpoint(OutPoint, Posted<OutputFacts>),
+    Tx(Txid, Posted<TxHeight>),
 }
 
 impl Posting {
@@ -74,20 +76,20 @@ mod tests {
         let peer = PeerInfo { addr: None, transport: Transport::Memory };
         let member = hub.join(peer, &CancellationToken::new());
         let hashx = HashX::from_bytes([7; 12]);
-        hub.subscribe(hashx, &member);
+        let status: PostedStatus = Posted { stamp: Stamp::default(), state: None };
         let taken = || member.take_posted().scripts.len();
 
         let posting = Posting::held();
-        hub.post(hashx, Posted { stamp: Stamp::default(), state: None }, &posting);
+        posting.post(&member, Post::Script(hashx, status));
         assert_eq!(taken(), 0, "the session is awake and looks");
         posting.let_go();
         assert_eq!(taken(), 1);
-        hub.post(hashx, Posted { stamp: Stamp::default(), state: None }, &posting);
+        posting.post(&member, Post::Script(hashx, status));
         assert_eq!(taken(), 1, "from now on at once");
 
         // A round that fails leaves nothing behind.
         let posting = Posting::held();
-        hub.post(hashx, Posted { stamp: Stamp::default(), state: None }, &posting);
+        posting.post(&member, Post::Script(hashx, status));
         drop(posting);
         assert_eq!(taken(), 1);
     }

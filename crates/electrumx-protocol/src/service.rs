@@ -26,13 +26,13 @@ use crate::hub::{Hub, Posted, PostedStatus, TipHeader};
 use crate::json;
 use crate::node::{Node, NodeError};
 use crate::outpoint::OutputFacts;
-use crate::posting::Posting;
+use crate::posting::{Post, Posting};
 use crate::reader::{Effort, Reader};
 use crate::script::unconfirmed_txs;
 use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
 use crate::version::ProtocolVersion;
 
-/// Most scripts or outpoints whose states are computed from one snapshot when notifying: bounds how long it is
+/// Most scripts, outpoints or transactions whose states are computed from one snapshot when notifying: bounds how long it is
 /// open.
 const NOTIFY_CHUNK: usize = 256;
 /// How long a tip is held back for what is to be told along with it.
@@ -118,7 +118,7 @@ impl<N: Node> Service<N> {
     ///
     /// The tip is announced if the index still has it, and the status of every touched script that
     /// anyone subscribed to is computed, once, from the index's present state, which may already be
-    /// a later one than `changes` speaks of; then likewise the states of touched outpoints. A session hears of the
+    /// a later one than `changes` speaks of; then likewise the states of touched outpoints and transactions. A session hears of the
     /// tip first, and of all that is known soon in one go.
     ///
     /// # Errors
@@ -138,20 +138,31 @@ impl<N: Node> Service<N> {
 
     /// Computes the states of what is touched, and posts them to the subscribers.
     async fn post(&self, changes: &Changes, posting: &Posting) -> Result<(), StoreError> {
-        let scripts = self.hub.subscribed(&changes.touched.scripts);
-        self.in_chunks(&scripts, statuses, |(hashx, posted)| match posted {
-            Some(posted) => self.hub.post(hashx, posted, posting),
-            None => self.hub.close_subscribers(&hashx, CloseReason::HistoryTooLarge),
+        let hub = &self.hub;
+        let touched = &changes.touched;
+        let scripts = hub.scripts.among(&touched.scripts);
+        self.in_chunks(&scripts, statuses, |(hashx, posted)| {
+            hub.scripts.each(&hashx, |member| match posted {
+                Some(status) => posting.post(member, Post::Script(hashx, status)),
+                None => member.close(CloseReason::HistoryTooLarge),
+            });
         })
         .await?;
-        let outpoints = self.hub.subscribed_outpoints(&changes.touched);
+        let outpoints = hub.touched_outpoints(touched);
         self.in_chunks(&outpoints, states, |(outpoint, posted)| {
-            self.hub.post_outpoint(outpoint, posted, posting);
+            let post = Post::Outpoint(outpoint, posted);
+            hub.outpoints.each(&outpoint, |member| posting.post(member, post));
+        })
+        .await?;
+        let txs = hub.txs.among(&touched.txs);
+        self.in_chunks(&txs, Reader::tx_heights, |(txid, posted)| {
+            let post = Post::Tx(txid, posted);
+            hub.txs.each(&txid, |member| posting.post(member, post));
         })
         .await
     }
 
-    /// Reads the states of scripts or outpoints on all cores, and hands on each chunk as it is done.
+    /// Reads states on all cores, and hands on each chunk as it is done.
     async fn in_chunks<K: Copy + Send + 'static, T: Send + 'static>(
         &self,
         keys: &[K],
@@ -271,7 +282,7 @@ impl<N: Node> Service<N> {
         self.hub.len()
     }
 
-    /// Returns how many subscriptions of scripts and outpoints all sessions have together.
+    /// Returns how many subscriptions of scripts, outpoints and transactions all sessions have together.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
         self.hub.infos().iter().map(|session| session.subscriptions).sum()

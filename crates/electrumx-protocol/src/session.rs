@@ -3,7 +3,7 @@
 //! # Correctness: no stale status
 //!
 //! A client must end up with the status of the present state, told once: of scripts and, likewise,
-//! of outpoints. A subscription is
+//! of outpoints and transactions. A subscription is
 //! registered with the [`Hub`](crate::hub::Hub) first, then its status is read and answered. Let S
 //! be the snapshot it is read from, and R a round of [`Service::notify`] for a change C that
 //! touches the script.
@@ -24,8 +24,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use electrumx_core::HashX;
-use electrumx_core::bitcoin::{BlockHash, OutPoint};
-use electrumx_core::history::StatusHash;
+use electrumx_core::bitcoin::{BlockHash, OutPoint, Txid};
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
@@ -38,8 +37,8 @@ use crate::json;
 use crate::jsonrpc::{self, Misfit, NULL_ID, Request};
 use crate::node::Node;
 use crate::outpoint::{OutputFacts, OutputStatus};
-use crate::reader::Stamp;
 use crate::service::Service;
+use crate::tx_height::{self, TxHeight};
 use crate::version::ProtocolVersion;
 
 /// A connected client.
@@ -51,9 +50,11 @@ pub(crate) struct Session<N: Node> {
     pub(crate) headers: Option<HeaderSubscription>,
     pub(crate) scripts: FxHashMap<HashX, Subscription>,
     pub(crate) outpoints: BTreeMap<OutPoint, OutpointSubscription>,
-    /// What was taken of the posted states and is to be told: scripts first.
+    pub(crate) txs: BTreeMap<Txid, TxSubscription>,
+    /// What was taken of the posted states and is to be told: scripts first, then outpoints.
     posted_scripts: hash_map::IntoIter<HashX, PostedStatus>,
     posted_outpoints: btree_map::IntoIter<OutPoint, Posted<OutputFacts>>,
+    posted_txs: btree_map::IntoIter<Txid, Posted<TxHeight>>,
     /// Set when the connection is to end after the answer.
     pub(crate) ending: Option<CloseReason>,
     /// Bytes of the present answer that were handed over already.
@@ -94,9 +95,8 @@ pub(crate) struct Subscription {
     pub(crate) method: &'static str,
     /// The script hash as the client spells it: Electrum drops a server that spells it otherwise.
     pub(crate) spelled: Box<str>,
-    /// The status told last, and when it was true.
-    pub(crate) status: Option<StatusHash>,
-    pub(crate) stamp: Stamp,
+    /// The status told last.
+    pub(crate) told: PostedStatus,
 }
 
 /// The subscription to an outpoint.
@@ -108,9 +108,17 @@ pub(crate) struct OutpointSubscription {
     pub(crate) index: u64,
     /// Whether the client takes its script for one that cannot be spent.
     pub(crate) cannot_be_spent: bool,
-    /// The state told last, and when it was true.
-    pub(crate) status: OutputStatus,
-    pub(crate) stamp: Stamp,
+    /// The state told last.
+    pub(crate) told: Posted<OutputStatus>,
+}
+
+/// The subscription to a transaction, beyond the protocol.
+#[derive(Clone, Debug)]
+pub(crate) struct TxSubscription {
+    /// The transaction id as the client spells it.
+    pub(crate) spelled: Box<str>,
+    /// The height told last.
+    pub(crate) told: Posted<TxHeight>,
 }
 
 impl<N: Node> Session<N> {
@@ -124,8 +132,10 @@ impl<N: Node> Session<N> {
             headers: None,
             scripts: FxHashMap::default(),
             outpoints: BTreeMap::new(),
+            txs: BTreeMap::new(),
             posted_scripts: FxHashMap::default().into_iter(),
             posted_outpoints: BTreeMap::new().into_iter(),
+            posted_txs: BTreeMap::new().into_iter(),
             ending: None,
             handed_over: 0,
             surcharge: AtomicU32::new(0),
@@ -140,7 +150,7 @@ impl<N: Node> Session<N> {
     /// Refuses one subscription more than a session may have.
     pub(crate) fn check_subscriptions(&self) -> Result<(), RpcError> {
         let max = self.service.config.limits.max_subscriptions;
-        if self.scripts.len() + self.outpoints.len() < max {
+        if self.subscriptions() < max {
             return Ok(());
         }
         let text = format!("more than {} subscriptions", json::grouped(max as u64));
@@ -149,8 +159,11 @@ impl<N: Node> Session<N> {
 
     /// Brings the count that others see up to date.
     pub(crate) fn count_subscriptions(&self) {
-        let count = self.scripts.len() + self.outpoints.len();
-        self.member.stats.subscriptions.store(count, Relaxed);
+        self.member.stats.subscriptions.store(self.subscriptions(), Relaxed);
+    }
+
+    fn subscriptions(&self) -> usize {
+        self.scripts.len() + self.outpoints.len() + self.txs.len()
     }
 
     /// Hands over what there is of the answer, and waits until the client took enough of what it got before.
@@ -364,9 +377,10 @@ impl<N: Node> Session<N> {
         loop {
             if !self.has_posts() {
                 // Before the tip is looked at: what is posted with a tip comes after it.
-                let Posts { scripts, outpoints } = self.member.take_posted();
+                let Posts { scripts, outpoints, txs } = self.member.take_posted();
                 self.posted_scripts = scripts.into_iter();
                 self.posted_outpoints = outpoints.into_iter();
+                self.posted_txs = txs.into_iter();
             }
             // It waits neither for room nor for what is left of older states.
             count += u64::from(self.tell_tip(out));
@@ -378,6 +392,8 @@ impl<N: Node> Session<N> {
             } else if let Some((outpoint, posted)) = self.posted_outpoints.next() {
                 let subscription = self.outpoints.get_mut(&outpoint);
                 subscription.is_some_and(|known| known.tell(posted, out))
+            } else if let Some((txid, posted)) = self.posted_txs.next() {
+                self.txs.get_mut(&txid).is_some_and(|known| known.tell(posted, out))
             } else {
                 return count;
             };
@@ -386,7 +402,7 @@ impl<N: Node> Session<N> {
     }
 
     fn has_posts(&self) -> bool {
-        self.posted_scripts.len() + self.posted_outpoints.len() > 0
+        self.posted_scripts.len() + self.posted_outpoints.len() + self.posted_txs.len() > 0
     }
 
     /// Tells the tip if it is news; returns whether it was.
@@ -410,18 +426,13 @@ impl<N: Node> Session<N> {
 impl Subscription {
     /// Tells a posted status if it is news; returns whether it was.
     fn tell(&mut self, posted: PostedStatus, out: &mut Vec<u8>) -> bool {
-        if posted.stamp <= self.stamp {
+        if !self.told.replace(posted) {
             return false;
         }
-        self.stamp = posted.stamp;
-        if posted.state == self.status {
-            return false;
-        }
-        self.status = posted.state;
         jsonrpc::notification(out, self.method, |out| {
             json::string(out, &self.spelled);
             out.push(b',');
-            json::status(out, self.status.as_ref());
+            json::status(out, self.told.state.as_ref());
         });
         true
     }
@@ -430,21 +441,31 @@ impl Subscription {
 impl OutpointSubscription {
     /// Tells a posted state if it is news; returns whether it was.
     fn tell(&mut self, posted: Posted<OutputFacts>, out: &mut Vec<u8>) -> bool {
-        if posted.stamp <= self.stamp {
+        let state = posted.state.status(self.cannot_be_spent);
+        if !self.told.replace(Posted { stamp: posted.stamp, state }) {
             return false;
         }
-        self.stamp = posted.stamp;
-        let status = posted.state.status(self.cannot_be_spent);
-        if status == self.status {
-            return false;
-        }
-        self.status = status;
         jsonrpc::notification(out, "blockchain.outpoint.subscribe", |out| {
             json::string(out, &self.spelled);
             out.push(b',');
             json::integer(out, self.index);
             out.push(b',');
-            self.status.write(out);
+            self.told.state.write(out);
+        });
+        true
+    }
+}
+
+impl TxSubscription {
+    /// Tells a posted height if it is news; returns whether it was.
+    fn tell(&mut self, posted: Posted<TxHeight>, out: &mut Vec<u8>) -> bool {
+        if !self.told.replace(posted) {
+            return false;
+        }
+        jsonrpc::notification(out, "blockchain.transaction.subscribe", |out| {
+            json::string(out, &self.spelled);
+            out.push(b',');
+            tx_height::write(out, self.told.state);
         });
         true
     }
@@ -452,6 +473,7 @@ impl OutpointSubscription {
 
 impl<N: Node> Drop for Session<N> {
     fn drop(&mut self) {
-        self.service.hub.leave(self.member.id, self.scripts.keys(), self.outpoints.keys());
+        let Self { service, member, scripts, outpoints, txs, .. } = self;
+        service.hub.leave(member.id, scripts.keys(), outpoints.keys(), txs.keys());
     }
 }

@@ -30,7 +30,7 @@ pub struct SessionInfo {
     pub pending: u64,
     /// Transactions the client broadcast with success.
     pub txs_sent: u64,
-    /// Subscriptions of scripts and outpoints.
+    /// Subscriptions of scripts, outpoints and transactions.
     pub subscriptions: usize,
     /// Messages received (a batch is one).
     pub recv_count: u64,

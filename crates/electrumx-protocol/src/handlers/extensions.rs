@@ -5,8 +5,8 @@ use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{BlockHash, OutPoint, Transaction, Txid};
 use electrumx_core::{ChainView, Height, ScriptHash, StoreError, TxNum};
 
-use super::read;
 use super::scripthash::{self, Naming};
+use super::{read, tx_height};
 use crate::error::RpcError;
 use crate::json;
 use crate::methods::Extension;
@@ -54,7 +54,9 @@ pub(super) async fn call<N: Node>(
         E::ScriptHashGetFirstUse => first_use(session, Naming::Hash, params, out).await,
         E::ScriptHashGetStatus => scripthash::status(session, params, out).await,
         E::TransactionGetConfirmedBlockHash => confirmed_block(session, params, out).await,
-        E::TransactionGetHeight => height(session, params, out).await,
+        E::TransactionGetHeight => tx_height::get(session, params, out).await,
+        E::TransactionSubscribe => tx_height::subscribe(session, params, out).await,
+        E::TransactionUnsubscribe => tx_height::unsubscribe(session, params, out),
         E::UtxoGetInfo => utxo(session, params, out).await,
     }
 }
@@ -185,26 +187,6 @@ async fn confirmed_block<N: Node>(
         out.extend_from_slice(b",\"block_height\":");
         json::integer(out, place.height);
         out.push(b'}');
-        Ok(())
-    })
-    .await
-}
-
-/// `blockchain.transaction.get_height(tx_hash)`: 0 in the mempool, also where histories have −1.
-async fn height<N: Node>(
-    session: &Session<N>,
-    params: Params<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), RpcError> {
-    let ([tx_hash], []) = params.read(["tx_hash"], [])?;
-    let txid = tx_hash.txid()?;
-    read(session, out, move |reader, effort, out| {
-        let snapshot = reader.snapshot(effort, |mempool, _| Ok(mempool.tx(&txid).is_some()))?;
-        let confirmed = Place::of_tx(&*snapshot.view, &txid)?.map(|place| place.height);
-        match confirmed.or(snapshot.unconfirmed.then_some(0)) {
-            Some(height) => json::integer(out, height),
-            None => out.extend_from_slice(b"null"),
-        }
         Ok(())
     })
     .await

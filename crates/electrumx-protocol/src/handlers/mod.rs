@@ -12,6 +12,7 @@ mod outpoint;
 mod scripthash;
 pub(crate) mod server;
 mod transaction;
+mod tx_height;
 
 use std::sync::Arc;
 

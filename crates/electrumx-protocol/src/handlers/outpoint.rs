@@ -5,11 +5,11 @@ use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::block;
 
 use crate::error::RpcError;
+use crate::hub::Posted;
 use crate::json;
 use crate::node::Node;
 use crate::outpoint::OutputFacts;
 use crate::params::{Arg, Params};
-use crate::reader::Stamp;
 use crate::session::{OutpointSubscription, Session};
 
 /// An outpoint as a client names it.
@@ -45,13 +45,13 @@ async fn facts<N: Node>(
     session: &Session<N>,
     outpoint: OutPoint,
     hint: ScriptHash,
-) -> Result<(Stamp, OutputFacts), RpcError> {
+) -> Result<Posted<OutputFacts>, RpcError> {
     let hint = session.service.reader.key().hashx(&hint);
     let read = session.service.reader.read(move |reader, effort| {
         let snapshot = reader.snapshot(effort, |mempool, view| {
             OutputFacts::read(mempool, view, &outpoint, Some(&hint))
         })?;
-        Ok((snapshot.stamp, snapshot.unconfirmed))
+        Ok(Posted { stamp: snapshot.stamp, state: snapshot.unconfirmed })
     });
     read.await
 }
@@ -63,8 +63,8 @@ pub(super) async fn status<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let Named { outpoint, cannot_be_spent, hint, .. } = named(params)?;
-    let (_, facts) = facts(session, outpoint, hint).await?;
-    facts.status(cannot_be_spent).write(out);
+    let facts = facts(session, outpoint, hint).await?;
+    facts.state.status(cannot_be_spent).write(out);
     Ok(())
 }
 
@@ -80,21 +80,21 @@ pub(super) async fn subscribe<N: Node>(
     if is_new {
         session.check_subscriptions()?;
     }
-    session.service.hub.subscribe_outpoint(outpoint, &session.member);
-    let (stamp, facts) = match facts(session, outpoint, hint).await {
+    session.service.hub.outpoints.add(outpoint, &session.member);
+    let facts = match facts(session, outpoint, hint).await {
         Ok(facts) => facts,
         Err(error) => {
             if is_new {
-                session.service.hub.unsubscribe_outpoint(&outpoint, session.member.id);
+                session.service.hub.outpoints.remove(outpoint, session.member.id);
             }
             return Err(error);
         }
     };
-    let status = facts.status(cannot_be_spent);
-    let subscription = OutpointSubscription { spelled, index, cannot_be_spent, status, stamp };
+    let told = Posted { stamp: facts.stamp, state: facts.state.status(cannot_be_spent) };
+    let subscription = OutpointSubscription { spelled, index, cannot_be_spent, told };
     session.outpoints.insert(outpoint, subscription);
     session.count_subscriptions();
-    status.write(out);
+    told.state.write(out);
     Ok(())
 }
 
@@ -107,7 +107,7 @@ pub(super) fn unsubscribe<N: Node>(
     let ([tx_hash, txout_idx], []) = params.read(["tx_hash", "txout_idx"], [])?;
     let (outpoint, _) = outpoint(tx_hash, txout_idx)?;
     let was_subscribed = session.outpoints.remove(&outpoint).is_some();
-    session.service.hub.unsubscribe_outpoint(&outpoint, session.member.id);
+    session.service.hub.outpoints.remove(outpoint, session.member.id);
     session.count_subscriptions();
     json::boolean(out, was_subscribed);
     Ok(())

@@ -1,17 +1,17 @@
 //! `blockchain.scripthash.*` and, from 1.7 on, `blockchain.scriptpubkey.*`.
 
 use electrumx_core::bitcoin::OutPoint;
-use electrumx_core::history::StatusHash;
 use electrumx_core::{HashX, ScriptHash};
 
 use super::{read, read_usual, write_long};
 use crate::error::RpcError;
 use crate::height_range::HeightRange;
+use crate::hub::{Posted, PostedStatus};
 use crate::json;
 use crate::long::{LongList, write_tx, write_unconfirmed, write_utxo};
 use crate::node::Node;
 use crate::params::{Arg, Params};
-use crate::reader::{Reader, Stamp};
+use crate::reader::Reader;
 use crate::script::{Entry, Utxo};
 use crate::session::{Session, Subscription};
 
@@ -230,32 +230,32 @@ pub(super) async fn subscribe<N: Node>(
     if is_new {
         session.check_subscriptions()?;
     }
-    session.service.hub.subscribe(hashx, &session.member);
+    session.service.hub.scripts.add(hashx, &session.member);
     let status = read_status(session, hashx).await;
-    let (stamp, status) = match status {
+    let told = match status {
         Ok(status) => status,
         Err(error) => {
             if is_new {
-                session.service.hub.unsubscribe(&hashx, session.member.id);
+                session.service.hub.scripts.remove(hashx, session.member.id);
             }
             return Err(error);
         }
     };
     let method = naming.subscribe_method();
-    session.scripts.insert(hashx, Subscription { method, spelled, status, stamp });
+    session.scripts.insert(hashx, Subscription { method, spelled, told });
     session.count_subscriptions();
-    json::status(out, status.as_ref());
+    json::status(out, told.state.as_ref());
     Ok(())
 }
 
 async fn read_status<N: Node>(
     session: &Session<N>,
     hashx: HashX,
-) -> Result<(Stamp, Option<StatusHash>), RpcError> {
+) -> Result<PostedStatus, RpcError> {
     let read = session.service.reader.read(move |reader, effort| {
         let snapshot = reader.history_snapshot(effort, &hashx)?;
-        let status = reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed)?;
-        Ok((snapshot.stamp, status))
+        let state = reader.status(effort, &*snapshot.view, &hashx, &snapshot.unconfirmed)?;
+        Ok(Posted { stamp: snapshot.stamp, state })
     });
     read.await
 }
@@ -267,8 +267,8 @@ pub(super) async fn status<N: Node>(
     out: &mut Vec<u8>,
 ) -> Result<(), RpcError> {
     let hashx = Naming::Hash.hashx(session, params)?;
-    let (_, status) = read_status(session, hashx).await?;
-    json::status(out, status.as_ref());
+    let status = read_status(session, hashx).await?;
+    json::status(out, status.state.as_ref());
     Ok(())
 }
 
@@ -281,7 +281,7 @@ pub(super) fn unsubscribe<N: Node>(
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
     let was_subscribed = session.scripts.remove(&hashx).is_some();
-    session.service.hub.unsubscribe(&hashx, session.member.id);
+    session.service.hub.scripts.remove(hashx, session.member.id);
     session.count_subscriptions();
     json::boolean(out, was_subscribed);
     Ok(())

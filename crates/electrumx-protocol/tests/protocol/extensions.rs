@@ -97,3 +97,104 @@ async fn the_block_of_a_transaction_comes_with_its_header_on_request() {
     let expected = json!({"code": 1, "message": "\"include_header\" must be a boolean"});
     assert_eq!(ask(&mut client, method, json!([txid, 2])).await, expected);
 }
+
+/// What a subscriber is told of a transaction.
+async fn expect_height(client: &mut Client, txid: &str, height: Value) {
+    let method = "blockchain.transaction.subscribe";
+    let told = json!({"jsonrpc": "2.0", "method": method, "params": [txid, height]});
+    assert_eq!(client.json().await, told);
+}
+
+#[tokio::test]
+async fn subscribers_of_a_transaction_are_told_where_it_is_each_time_it_is_elsewhere() {
+    let mut server = Server::new(Chain::new());
+    let mut client = server.connect();
+    client.call("blockchain.headers.subscribe", "[]").await;
+    let parent = tx(0x22).pays(B, 9);
+    let payment = tx(0xaa).spends(&parent, 0).pays(A, 8);
+    let txid = "AA".repeat(32);
+    let subscribe = "transaction.subscribe";
+    // Twice is once.
+    assert_eq!(ask(&mut client, subscribe, json!([txid])).await, Value::Null);
+    assert_eq!(ask(&mut client, subscribe, json!([txid])).await, Value::Null);
+    assert_eq!(server.service.subscription_count(), 1);
+
+    // It comes, with an unconfirmed parent; that is confirmed, which is no news; another client hears nothing.
+    let mut other = server.connect();
+    assert_eq!(ask(&mut other, subscribe, json!(["bb".repeat(32)])).await, Value::Null);
+    let mut touched = server.chain.pool(&parent, 1);
+    touched.extend(server.chain.pool(&payment, 1));
+    server.notify(touched.clone()).await;
+    server.notify(touched).await;
+    expect_height(&mut client, &txid, json!(0)).await;
+    client.expect_silence().await;
+    let touched = server.chain.mine(vec![parent]);
+    server.notify(touched).await;
+    assert_eq!(client.json().await["method"], "blockchain.headers.subscribe");
+    client.expect_silence().await;
+
+    // It is confirmed, and told behind the tip; unconfirmed again; evicted.
+    let touched = server.chain.mine(vec![payment.clone()]);
+    server.notify(touched).await;
+    assert_eq!(client.json().await["method"], "blockchain.headers.subscribe");
+    expect_height(&mut client, &txid, json!(2)).await;
+    let mut touched = server.chain.unwind(1, &[A, B]);
+    touched.extend(server.chain.pool(&payment, 1));
+    server.notify(touched).await;
+    assert_eq!(client.json().await["method"], "blockchain.headers.subscribe");
+    expect_height(&mut client, &txid, json!(0)).await;
+    let touched = server.chain.evict(&payment);
+    server.notify(touched).await;
+    expect_height(&mut client, &txid, Value::Null).await;
+    other.expect_silence().await;
+
+    // After the end nothing is told.
+    let unsubscribe = "transaction.unsubscribe";
+    assert_eq!(ask(&mut client, unsubscribe, json!([txid.to_lowercase()])).await, json!(true));
+    assert_eq!(ask(&mut client, unsubscribe, json!([txid])).await, json!(false));
+    let touched = server.chain.pool(&payment, 1);
+    server.notify(touched).await;
+    client.expect_silence().await;
+    assert_eq!(server.service.subscription_count(), 1);
+}
+
+#[tokio::test]
+async fn a_reorg_that_moves_a_transaction_to_another_height_is_told_once() {
+    let mut server = Server::new(Chain::new());
+    let mut client = server.connect();
+    let payment = tx(0x11).pays(A, 1);
+    let txid = "11".repeat(32);
+    server.chain.mine(vec![payment.clone()]);
+    server.notify(electrumx_core::Touched::default()).await;
+    assert_eq!(ask(&mut client, "transaction.subscribe", json!([txid])).await, json!(1));
+    // To another block at the same height: no news.
+    let mut touched = server.chain.unwind(1, &[A]);
+    touched.extend(server.chain.mine(vec![tx(0x12).pays(B, 1), payment.clone()]));
+    server.notify(touched).await;
+    client.expect_silence().await;
+    let mut touched = server.chain.unwind(1, &[A, B]);
+    touched.extend(server.chain.mine(Vec::new()));
+    touched.extend(server.chain.mine(vec![payment]));
+    server.notify(touched).await;
+    expect_height(&mut client, &txid, json!(2)).await;
+    client.expect_silence().await;
+}
+
+#[tokio::test]
+async fn subscriptions_of_transactions_count_for_the_limit() {
+    let mut config = crate::client::config();
+    config.limits.max_subscriptions = 2;
+    let server = Server::with(Chain::new(), config);
+    let mut client = server.connect();
+    ask(&mut client, "scripthash.subscribe", json!([scripthash(A)])).await;
+    let method = "transaction.subscribe";
+    assert_eq!(ask(&mut client, method, json!(["11".repeat(32)])).await, Value::Null);
+    let refusal =
+        json!({"code": -101, "message": "excessive resource usage: more than 2 subscriptions"});
+    assert_eq!(ask(&mut client, method, json!(["22".repeat(32)])).await, refusal);
+    assert_eq!(ask(&mut client, "scripthash.subscribe", json!([scripthash(B)])).await, refusal);
+    assert_eq!(server.service.subscription_count(), 2);
+    assert_eq!(ask(&mut client, method, json!(["11".repeat(32)])).await, Value::Null);
+    ask(&mut client, "transaction.unsubscribe", json!(["11".repeat(32)])).await;
+    assert_eq!(ask(&mut client, method, json!(["22".repeat(32)])).await, Value::Null);
+}

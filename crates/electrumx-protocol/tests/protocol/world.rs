@@ -1,5 +1,5 @@
 //! Random chains and mempools, against a naive recomputation: what caches make of histories, and what
-//! subscribers of outpoints are told.
+//! subscribers of outpoints and transactions are told.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -139,6 +139,15 @@ impl World {
         self.server.notify(std::mem::take(&mut self.touched)).await;
     }
 
+    /// Where a transaction is, by looking through everything.
+    fn height(&self, txid: &Txid) -> Value {
+        let is_in = |txs: &[Tx]| txs.iter().any(|tx| tx.txid == *txid);
+        match self.blocks.iter().position(|block| is_in(block)) {
+            Some(above_genesis) => json!(above_genesis + 1),
+            None => is_in(&self.pool).then_some(0).into(),
+        }
+    }
+
     /// The state of an outpoint, by looking through everything.
     fn outpoint(&self, outpoint: &OutPoint) -> Value {
         let unconfirmed = |tx: &Tx| {
@@ -163,10 +172,11 @@ impl World {
     }
 }
 
-/// A client that follows outpoints.
+/// A client that follows outpoints and transactions.
 struct Watcher {
     client: Client,
     told: BTreeMap<OutPoint, Value>,
+    heights: BTreeMap<Txid, Value>,
 }
 
 impl Watcher {
@@ -178,6 +188,14 @@ impl Watcher {
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer, world.outpoint(&outpoint), "{outpoint}");
         self.told.insert(outpoint, answer);
+
+        let params = format!(r#"["{}"]"#, outpoint.txid);
+        let height = self.client.call("blockchain.transaction.get_height", &params).await;
+        let answer = self.client.call("blockchain.transaction.subscribe", &params).await;
+        assert_eq!(height, answer);
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer, world.height(&outpoint.txid), "{outpoint}");
+        self.heights.insert(outpoint.txid, answer);
     }
 
     /// Takes what was told, and checks that it is the truth and was not told before.
@@ -187,6 +205,15 @@ impl Watcher {
             let message = self.client.json().await;
             if message["id"] == "silence" {
                 break;
+            }
+            if message["method"] == "blockchain.transaction.subscribe" {
+                let [txid, height] = message["params"].as_array().unwrap().as_slice() else {
+                    panic!("{message}");
+                };
+                let txid = txid.as_str().unwrap().parse().unwrap();
+                let before = self.heights.insert(txid, height.clone()).expect("it was subscribed");
+                assert_ne!(before, *height, "told twice");
+                continue;
             }
             assert_eq!(message["method"], "blockchain.outpoint.subscribe");
             let [txid, vout, state] = message["params"].as_array().unwrap().as_slice() else {
@@ -200,6 +227,9 @@ impl Watcher {
         for (outpoint, told) in &self.told {
             assert_eq!(*told, world.outpoint(outpoint), "{outpoint}");
         }
+        for (txid, told) in &self.heights {
+            assert_eq!(*told, world.height(txid), "{txid}");
+        }
     }
 }
 
@@ -207,7 +237,7 @@ async fn watch(events: Vec<Event>) {
     let mut world = World::new();
     let mut client = world.server.connect();
     client.call("server.version", r#"["","1.7"]"#).await;
-    let mut watcher = Watcher { client, told: BTreeMap::new() };
+    let mut watcher = Watcher { client, told: BTreeMap::new(), heights: BTreeMap::new() };
     for event in events.iter().chain([&Event::Notify]) {
         world.apply(event);
         match event {
@@ -215,6 +245,7 @@ async fn watch(events: Vec<Event>) {
                 let outpoint = OutPoint { txid: id(*number), vout: u32::from(*vout) };
                 // What is pending for a subscription made before is in the new answer.
                 watcher.told.remove(&outpoint);
+                watcher.heights.remove(&outpoint.txid);
                 watcher.watch(&world, outpoint).await;
             }
             Event::Notify => {
@@ -268,7 +299,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn subscribers_of_outpoints_are_told_every_change_once(events in vec(event(), 1..60)) {
+    fn subscribers_of_outpoints_and_transactions_are_told_every_change_once(events in vec(event(), 1..60)) {
         block_on(watch(events));
     }
 

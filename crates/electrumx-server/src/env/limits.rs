@@ -28,7 +28,7 @@ pub struct SessionLimits {
     pub max_history: usize,
     /// `BATCH_LIMIT`: requests of a batch. Default 10,000.
     pub max_batch: usize,
-    /// `SUBSCRIPTION_LIMIT`: scripts and outpoints of a session. Default 100,000.
+    /// `SUBSCRIPTION_LIMIT`: scripts, outpoints and transactions of a session. Default 100,000.
     pub max_subscriptions: usize,
     /// `COST_SOFT_LIMIT`: costs from which on requests have to wait. Default 1,000.
     pub cost_soft_limit: u32,

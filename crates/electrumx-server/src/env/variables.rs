@@ -216,7 +216,7 @@ pub(crate) const SUBSCRIPTION_LIMIT: Variable = Variable::new(
     Group::Sessions,
     "N",
     "100000",
-    "Most scripts and outpoints that a session subscribes to.",
+    "Most scripts, outpoints and transactions that a session subscribes to.",
 );
 pub(crate) const SESSION_TIMEOUT: Variable = Variable::new(
     "SESSION_TIMEOUT",

@@ -16,5 +16,6 @@ mod methods;
 mod padding;
 mod reorg;
 mod restart;
+mod tx_heights;
 mod watcher;
 mod zero_config;

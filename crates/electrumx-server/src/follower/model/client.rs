@@ -23,6 +23,7 @@ pub(super) struct Client {
     told_tip: Value,
     told: Vec<Value>,
     told_outpoints: BTreeMap<OutPoint, Value>,
+    told_txs: BTreeMap<Txid, Value>,
     counts: Counts,
 }
 
@@ -32,6 +33,7 @@ pub(super) struct Counts {
     pub(super) tips: usize,
     pub(super) scripts: [usize; SCRIPTS],
     pub(super) outpoints: BTreeMap<OutPoint, usize>,
+    pub(super) txs: BTreeMap<Txid, usize>,
 }
 
 impl Client {
@@ -48,6 +50,7 @@ impl Client {
             told_tip: Value::Null,
             told: vec![Value::Null; SCRIPTS - 1],
             told_outpoints: BTreeMap::new(),
+            told_txs: BTreeMap::new(),
             counts: Counts::default(),
         };
         client.call("server.version", json!(["", "1.7"])).await;
@@ -65,11 +68,18 @@ impl Client {
         self.call(&format!("blockchain.scriptpubkey.{method}"), json!([hex])).await
     }
 
-    /// Subscribes to an output, made or yet to be made.
+    /// Subscribes to an output, made or yet to be made, and to its transaction.
     pub(super) async fn watch(&mut self, at: OutPoint) {
         let params = json!([at.txid.to_string(), at.vout, "51"]);
         let state = self.call("blockchain.outpoint.subscribe", params).await;
         self.told_outpoints.insert(at, state);
+        let params = json!([at.txid.to_string()]);
+        let height = self.call("blockchain.transaction.subscribe", params).await;
+        self.told_txs.insert(at.txid, height);
+    }
+
+    pub(super) fn watched_txs(&self) -> impl Iterator<Item = &Txid> {
+        self.told_txs.keys()
     }
 
     pub(super) fn watched(&self) -> impl ExactSizeIterator<Item = &OutPoint> {
@@ -123,6 +133,12 @@ impl Client {
                 assert_ne!(before, params[2], "{at}: told twice");
                 *self.counts.outpoints.entry(at).or_default() += 1;
             }
+            "blockchain.transaction.subscribe" => {
+                let txid = params[0].as_str().unwrap().parse().unwrap();
+                let before = self.told_txs.insert(txid, params[1].clone()).unwrap();
+                assert_ne!(before, params[1], "{txid}: told twice");
+                *self.counts.txs.entry(txid).or_default() += 1;
+            }
             other => panic!("told {other}: {params}"),
         }
     }
@@ -151,6 +167,11 @@ impl Client {
         for (at, told) in &self.told_outpoints {
             if *told != truth.outpoint(at) {
                 return Err(format!("{at}: told {told}, not {}", truth.outpoint(at)));
+            }
+        }
+        for (txid, told) in &self.told_txs {
+            if *told != truth.height(txid) {
+                return Err(format!("{txid}: told {told}, not {}", truth.height(txid)));
             }
         }
         Ok(())

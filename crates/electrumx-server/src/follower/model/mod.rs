@@ -174,6 +174,11 @@ impl World {
                 counts.outpoints.insert(*at, 1);
             }
         }
+        for txid in self.client.watched_txs() {
+            if truth.height(txid) != self.truth.height(txid) {
+                counts.txs.insert(*txid, 1);
+            }
+        }
         counts
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Truth {
     pub(super) scripts: Vec<ScriptTruth>,
     /// The states of outputs that can be spent.
     pub(super) outpoints: BTreeMap<OutPoint, Value>,
+    /// Where transactions are: 0 in the mempool.
+    pub(super) txs: BTreeMap<Txid, usize>,
     /// Size of the mempool in vbytes.
     pub(super) vbytes: u64,
     /// The newest transactions do not come in a known order, but these they are.
@@ -60,6 +62,7 @@ impl Truth {
                 .map(|number| ScriptTruth::of(node, &heights, number))
                 .collect(),
             outpoints,
+            txs: node.txs().map(|(height, txid, _)| (txid, height.unwrap_or(0))).collect(),
             vbytes: node.pool.iter().map(|tx| tx.tx.vsize() as u64).sum(),
             pool: node.pool.iter().map(|tx| tx.txid).collect(),
         }
@@ -68,6 +71,11 @@ impl Truth {
     /// Returns the state of an output, whether there is such an output or not.
     pub(super) fn outpoint(&self, at: &OutPoint) -> Value {
         self.outpoints.get(at).cloned().unwrap_or_else(|| json!({}))
+    }
+
+    /// Returns where a transaction is, as its subscribers are told.
+    pub(super) fn height(&self, txid: &Txid) -> Value {
+        self.txs.get(txid).copied().into()
     }
 }
 
