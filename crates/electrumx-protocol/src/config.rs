@@ -1,12 +1,13 @@
 //! What the operator decides about sessions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use electrumx_core::bitcoin::BlockHash;
 use regex::Regex;
 
+use crate::methods::{MethodInfo, Offered};
 use crate::padding::Padding;
 use crate::version::ProtocolVersion;
 
@@ -47,6 +48,8 @@ pub struct ServiceConfig {
     pub drop_client: Option<Regex>,
     /// On which connections answers are padded against traffic analysis. Default: none.
     pub padding: Padding,
+    /// Methods of the node's RPC that any client may call by `daemon.passthrough`. Default: none; then that is no method.
+    pub passthrough: BTreeSet<String>,
     /// What a client may use up.
     pub limits: Limits,
     /// Memory for caches.
@@ -54,6 +57,11 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
+    /// Tells whether the operator offers a method.
+    pub(crate) fn offers(&self, method: &MethodInfo) -> bool {
+        method.offered != Offered::WhereAllowed || !self.passthrough.is_empty()
+    }
+
     /// Returns the defaults for a chain.
     #[must_use]
     pub fn new(genesis_hash: BlockHash) -> Self {
@@ -72,6 +80,7 @@ impl ServiceConfig {
             costs: CostLimits::default(),
             drop_client: None,
             padding: Padding::Off,
+            passthrough: BTreeSet::new(),
             limits: Limits::default(),
             caches: CacheSizes::default(),
         }

@@ -64,7 +64,8 @@ impl Extension {
             Self::AddressGetBalance
             | Self::AddressListUnspent
             | Self::HeaderGet
-            | Self::UtxoGetInfo => 1.0,
+            | Self::UtxoGetInfo
+            | Self::DaemonPassthrough => 1.0,
             Self::AddressUnsubscribe | Self::HeadersUnsubscribe | Self::TransactionUnsubscribe => {
                 0.1
             }

@@ -51,6 +51,14 @@ pub enum ParamKind {
     FeeMode,
     /// An object.
     Object,
+    /// An address of the chain's network.
+    Address,
+    /// A block: its height, or its hash as it is displayed.
+    Block,
+    /// The name of a method of the node's RPC that the operator allows.
+    NodeMethod,
+    /// An array or an object.
+    NodeParams,
     /// Anything; a string is remembered.
     Name,
     /// A protocol version, or an array of the lowest and the highest.
@@ -66,6 +74,8 @@ pub enum Offered {
     Below17,
     /// From 1.7 on.
     From17,
+    /// In all, where the operator allows it ([`ServiceConfig::passthrough`](crate::ServiceConfig::passthrough)).
+    WhereAllowed,
 }
 
 impl Param {
@@ -83,11 +93,11 @@ impl MethodInfo {
         METHODS.iter().find(|method| method.name == name)
     }
 
-    /// Tells whether a session of this version may call it.
+    /// Tells whether a session of this version may call it, as far as that depends on the version.
     #[must_use]
     pub fn is_offered(&self, version: ProtocolVersion) -> bool {
         match self.offered {
-            Offered::Always => true,
+            Offered::Always | Offered::WhereAllowed => true,
             Offered::Below17 => version < ProtocolVersion::V1_7,
             Offered::From17 => version >= ProtocolVersion::V1_7,
         }
@@ -109,6 +119,12 @@ macro_rules! methods {
                     $($name => Some(Self::$id),)*
                     _ => None,
                 }
+            }
+
+            /// Returns what the table has of it.
+            pub(crate) const fn info(self) -> &'static MethodInfo {
+                // The table has the same order.
+                &$list[self as usize]
             }
         }
 
@@ -210,23 +226,23 @@ methods! {
     Extension,
     /// Methods beyond the protocol, which other servers and some wallets know; `server.features` lists them.
     EXTENSIONS:
-    AddressGetBalance = "blockchain.address.get_balance"(address: Name)
+    AddressGetBalance = "blockchain.address.get_balance"(address: Address)
         Always "as for the script's hash";
-    AddressGetFirstUse = "blockchain.address.get_first_use"(address: Name)
+    AddressGetFirstUse = "blockchain.address.get_first_use"(address: Address)
         Always "as for the script's hash";
-    AddressGetHistory = "blockchain.address.get_history"(address: Name, from_height: Integer = "0", to_height: IntegerOrMinusOne = "-1")
+    AddressGetHistory = "blockchain.address.get_history"(address: Address, from_height: Integer = "0", to_height: IntegerOrMinusOne = "-1")
         Always "as for the script's hash";
-    AddressGetMempool = "blockchain.address.get_mempool"(address: Name)
+    AddressGetMempool = "blockchain.address.get_mempool"(address: Address)
         Always "as for the script's hash";
-    AddressGetScriptHash = "blockchain.address.get_scripthash"(address: Name)
+    AddressGetScriptHash = "blockchain.address.get_scripthash"(address: Address)
         Always "the script's hash";
-    AddressListUnspent = "blockchain.address.listunspent"(address: Name)
+    AddressListUnspent = "blockchain.address.listunspent"(address: Address)
         Always "as for the script's hash";
-    AddressSubscribe = "blockchain.address.subscribe"(address: Name)
+    AddressSubscribe = "blockchain.address.subscribe"(address: Address)
         Always "as for the script's hash; notifications name the address";
-    AddressUnsubscribe = "blockchain.address.unsubscribe"(address: Name)
+    AddressUnsubscribe = "blockchain.address.unsubscribe"(address: Address)
         Always "as for the script's hash";
-    HeaderGet = "blockchain.header.get"(block: Name)
+    HeaderGet = "blockchain.header.get"(block: Block)
         Always "`{height, hex}` of the block of a height or hash; the node knows heights of hashes";
     HeadersGetTip = "blockchain.headers.get_tip"()
         Always "as `headers.subscribe`, without subscribing";
@@ -246,14 +262,8 @@ methods! {
         Always "whether there was a subscription";
     UtxoGetInfo = "blockchain.utxo.get_info"(tx_hash: Txid, out_n: Integer)
         Always "`{confirmed_height, scripthash, value}` of an unspent output, no height in the mempool; else `null`";
-}
-
-impl Method {
-    /// Returns what the table has of it.
-    pub(crate) const fn info(self) -> &'static MethodInfo {
-        // The table has the same order.
-        &METHODS[self as usize]
-    }
+    DaemonPassthrough = "daemon.passthrough"(method: NodeMethod, params: NodeParams = "[]")
+        WhereAllowed "what the node's RPC answers to a method that `DAEMON_PASSTHROUGH` allows; none by default";
 }
 
 #[cfg(test)]
@@ -265,7 +275,8 @@ mod tests {
         assert!(METHODS.is_sorted_by(|a, b| a.name < b.name));
         assert!(EXTENSIONS.is_sorted_by(|a, b| a.name < b.name));
         for info in EXTENSIONS {
-            assert!(Extension::named(info.name).is_some());
+            let found = Extension::named(info.name).map(Extension::info);
+            assert_eq!(found, Some(info));
             assert_eq!(Method::named(info.name), None);
         }
         for info in METHODS {

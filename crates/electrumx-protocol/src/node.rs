@@ -116,6 +116,19 @@ pub trait Node: Send + Sync + 'static {
         std::future::ready(Err(NodeError::Offline))
     }
 
+    /// Calls a method of the node's RPC, which the operator allows; `params` is an array or an object. Returns the node's result
+    /// unchanged.
+    ///
+    /// # Errors
+    /// [`NodeError::Rpc`] when the node refuses.
+    fn passthrough(
+        &self,
+        _method: &str,
+        _params: Option<&RawValue>,
+    ) -> impl Future<Output = Result<Box<RawValue>, NodeError>> + Send {
+        std::future::ready(Err(NodeError::Offline))
+    }
+
     /// Tells whether requests have to wait until [`settled`](Self::settled): somebody asked for a look at the
     /// node, and what it brings is not told yet. Asked before each request, so it must be cheap.
     fn is_settling(&self) -> bool {

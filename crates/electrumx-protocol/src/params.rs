@@ -233,6 +233,12 @@ impl<'a> Arg<'a> {
         serde_json::from_str(self.0.get()).ok()
     }
 
+    /// Returns arguments of another method: an array or an object.
+    pub(crate) fn params(self) -> Result<&'a RawValue, RpcError> {
+        let is_params = self.0.get().starts_with(['[', '{']);
+        if is_params { Ok(self.0) } else { Err(self.wrong("should be a list or an object")) }
+    }
+
     /// Tells whether the argument is an object.
     pub(crate) fn is_object(self) -> bool {
         self.0.get().starts_with('{')

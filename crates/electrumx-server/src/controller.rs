@@ -211,6 +211,7 @@ fn service_config(env: &Env) -> anyhow::Result<ServiceConfig> {
         ipv6_prefix: env.sessions.group_ipv6_prefix,
     };
     config.padding = env.sessions.padding;
+    config.passthrough.clone_from(&env.passthrough);
     config.drop_client = env.sessions.drop_client.as_deref().map(Regex::new).transpose()?;
     config.services = env.report_services.iter().map(ToString::to_string).collect();
     for service in &env.report_services {

@@ -195,6 +195,18 @@ impl Node for ServerNode {
         }
     }
 
+    async fn passthrough(
+        &self,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Result<Box<RawValue>, NodeError> {
+        let answer = match params {
+            Some(params) => boxed(self.daemon.call(method, params)).await,
+            None => boxed(self.daemon.call(method, [(); 0])).await,
+        };
+        answer.map_err(node_error)
+    }
+
     fn is_settling(&self) -> bool {
         self.follower.hold.is_on()
     }

@@ -3,10 +3,10 @@
 use electrumx_core::bitcoin::consensus::encode::deserialize;
 use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{BlockHash, OutPoint, Transaction, Txid};
-use electrumx_core::{ChainView, Height, ScriptHash, StoreError, TxNum};
+use electrumx_core::{ChainView, Height, ScriptHash, StoreError, TxNum, block};
 
 use super::scripthash::{self, Naming};
-use super::{read, tx_height};
+use super::{passthrough, read, tx_height};
 use crate::error::RpcError;
 use crate::json;
 use crate::methods::Extension;
@@ -58,6 +58,7 @@ pub(super) async fn call<N: Node>(
         E::TransactionSubscribe => tx_height::subscribe(session, params, out).await,
         E::TransactionUnsubscribe => tx_height::unsubscribe(session, params, out),
         E::UtxoGetInfo => utxo(session, params, out).await,
+        E::DaemonPassthrough => passthrough::call(session, params, out).await,
     }
 }
 
@@ -205,10 +206,10 @@ async fn utxo<N: Node>(
     };
     let outpoint = OutPoint { txid, vout };
     // The index knows scripts by a part of a keyed hash only, so the output itself has to be read.
-    let (block, raw) = match super::transaction::locate(session, txid).await {
-        Ok(block) => {
+    let (place, raw) = match super::transaction::locate(session, txid).await {
+        Ok(place) => {
             let service = &session.service;
-            (block, service.ask(service.node.raw_transaction(&txid, block)).await)
+            (place, service.ask(service.node.raw_transaction(&txid, place)).await)
         }
         Err(RpcError::Node(_)) => {
             out.extend_from_slice(b"null");
@@ -225,6 +226,8 @@ async fn utxo<N: Node>(
         let index = usize::try_from(vout).ok().filter(|index| *index < tx.output.len())?;
         Some(tx.output.swap_remove(index))
     });
+    // What nobody can spend is left out of mempool and blocks.
+    let output = output.filter(|output| block::is_indexed(output.script_pubkey.as_bytes()));
     let Some(output) = output else {
         out.extend_from_slice(b"null");
         return Ok(());
@@ -234,7 +237,7 @@ async fn utxo<N: Node>(
     let value = output.value.to_sat();
     read(session, out, move |reader, effort, out| {
         let utxo = reader.unspent(effort, &hashx, &outpoint)?;
-        let Some(height) = utxo.filter(|height| (*height == 0) == block.is_none()) else {
+        let Some(height) = utxo.filter(|height| (*height == 0) == place.is_none()) else {
             out.extend_from_slice(b"null");
             return Ok(());
         };

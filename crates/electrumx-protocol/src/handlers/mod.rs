@@ -9,6 +9,7 @@ mod blockchain;
 mod extensions;
 mod mempool;
 mod outpoint;
+mod passthrough;
 mod scripthash;
 pub(crate) mod server;
 mod transaction;
@@ -37,7 +38,8 @@ pub(crate) async fn call<N: Node>(
     let version = session.version();
     let offered = Method::named(name).filter(|method| method.info().is_offered(version));
     let Some(method) = offered else {
-        let Some(extension) = Extension::named(name) else {
+        let offers = |extension: &Extension| session.service.config.offers(extension.info());
+        let Some(extension) = Extension::named(name).filter(offers) else {
             return Err(RpcError::UnknownMethod(shorten(name)));
         };
         session.charge(extension.cost());

@@ -85,6 +85,7 @@ pub(crate) fn features(config: &ServiceConfig, version: ProtocolVersion) -> Vec<
         let names: Vec<_> = extra.map(|param| param.name.into()).collect();
         (!names.is_empty()).then(|| (method.name.to_owned(), serde_json::Value::Array(names)))
     });
+    let extensions = EXTENSIONS.iter().filter(|method| config.offers(method));
     let mut features = json!({
         "genesis_hash": config.genesis_hash.to_string(),
         "hosts": serde_json::Value::Object(hosts.collect()),
@@ -93,7 +94,7 @@ pub(crate) fn features(config: &ServiceConfig, version: ProtocolVersion) -> Vec<
         "pruning": config.pruning,
         "server_version": config.server_version,
         "services": config.services,
-        "extensions": EXTENSIONS.iter().map(|method| method.name).collect::<Vec<_>>(),
+        "extensions": extensions.map(|method| method.name).collect::<Vec<_>>(),
         "extra_arguments": serde_json::Value::Object(extra_arguments.collect()),
     });
     if version < ProtocolVersion::V1_7 {

@@ -198,3 +198,46 @@ async fn subscriptions_of_transactions_count_for_the_limit() {
     ask(&mut client, "transaction.unsubscribe", json!(["11".repeat(32)])).await;
     assert_eq!(ask(&mut client, method, json!(["22".repeat(32)])).await, Value::Null);
 }
+
+#[tokio::test]
+async fn methods_of_the_node_are_passed_through_where_the_operator_allows_them() {
+    let mut config = crate::client::config();
+    config.passthrough = ["uptime".into(), "refused".into()].into();
+    let server = Server::with(Chain::new(), config);
+    let mut client = server.connect();
+    let features = client.call("server.features", "[]").await;
+    assert!(features.contains(r#""daemon.passthrough""#), "{features}");
+    for (params, answer) in [
+        // As it comes, on one line.
+        (r#"{"method":"uptime"}"#, r#"{"of": ["uptime", "none" ]}"#),
+        (r#"{"method":"uptime","params":[]}"#, r#"{"of": ["uptime", "[]" ]}"#),
+        (r#"{"params":[1.50, {}],"method":"uptime"}"#, r#"{"of": ["uptime", "[1.50, {}]" ]}"#),
+        (r#"["uptime",{"a":1}]"#, r#"{"of": ["uptime", "{\"a\":1}" ]}"#),
+        (r#"["uptime",null]"#, r#"{"of": ["uptime", "none" ]}"#),
+        (r#"["refused"]"#, r#"{"code":2,"message":"Block height out of range (code -8)"}"#),
+        (r#"["stop"]"#, r#"{"code":1,"message":"stop is not a method that is passed through"}"#),
+        (
+            r#"["UPTIME"]"#,
+            r#"{"code":1,"message":"UPTIME is not a method that is passed through"}"#,
+        ),
+        ("[5]", r#"{"code":1,"message":"5 is not a method that is passed through"}"#),
+        (r#"["uptime",5]"#, r#"{"code":1,"message":"5 should be a list or an object"}"#),
+        (r#"["uptime","[]"]"#, r#"{"code":1,"message":"[] should be a list or an object"}"#),
+        ("[]", r#"{"code":-32602,"message":"missing argument: method"}"#),
+        (r#"{"method":"uptime","id":1}"#, r#"{"code":-32602,"message":"unknown argument: id"}"#),
+    ] {
+        assert_eq!(client.call("daemon.passthrough", params).await, answer, "{params}");
+    }
+    *server.node.down.lock() = true;
+    let answer = client.call("daemon.passthrough", r#"["uptime"]"#).await;
+    assert_eq!(answer, r#"{"code":2,"message":"the node is unavailable at the moment"}"#);
+}
+
+#[tokio::test]
+async fn where_no_method_of_the_node_is_allowed_there_is_no_passthrough() {
+    let mut client = Server::new(Chain::new()).connect();
+    let answer = client.call("daemon.passthrough", r#"["uptime"]"#).await;
+    assert_eq!(answer, r#"{"code":-32601,"message":"unknown method \"daemon.passthrough\""}"#);
+    let features = client.call("server.features", "[]").await;
+    assert!(!features.contains("passthrough"), "{features}");
+}

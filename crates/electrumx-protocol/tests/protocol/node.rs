@@ -137,6 +137,19 @@ impl Node for FakeNode {
         Ok(RawValue::from_string(format!("{{\n  \"hex\": \"{text}\"\n}}")).unwrap())
     }
 
+    async fn passthrough(
+        &self,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Result<Box<RawValue>, NodeError> {
+        self.up()?;
+        if method == "refused" {
+            return Err(rpc_error(-8, "Block height out of range"));
+        }
+        let params = params.map_or("none", RawValue::get);
+        Ok(RawValue::from_string(format!("{{\"of\":\n[\"{method}\", {params:?} ]}}")).unwrap())
+    }
+
     async fn version(&self) -> Result<NodeVersion, NodeError> {
         self.up()?;
         Ok(NodeVersion { number: "29.5.0".into(), subversion: "/Satoshi:29.5.0/".into() })

@@ -19,6 +19,7 @@ use super::limits::SessionLimits;
 use super::log::LogConfig;
 use super::node::{LocalNode, nodes};
 use super::note::Notes;
+use super::passthrough::passthrough;
 use super::proxies::proxies;
 use super::services::{Services, report_services, services};
 use super::settings::{Origin, Settings};
@@ -99,6 +100,7 @@ impl Env {
             banner_file: settings.path(&BANNER_FILE).map(|file| db_directory.join(file)),
             db_directory,
             donation_address: settings.text(&DONATION_ADDRESS).unwrap_or_default().to_owned(),
+            passthrough: passthrough(&mut settings),
             sessions: SessionLimits::read(&mut settings),
             anon_logs: settings.boolean(&ANON_LOGS, false),
             log,

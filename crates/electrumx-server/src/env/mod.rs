@@ -18,6 +18,7 @@ mod log;
 mod node;
 mod note;
 mod open_files;
+mod passthrough;
 mod proxies;
 mod service;
 mod services;
@@ -35,6 +36,7 @@ pub use open_files::raise_open_files;
 pub use service::{Protocol, Service};
 pub use surroundings::Surroundings;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -96,6 +98,8 @@ pub struct Env {
     pub banner_file: Option<PathBuf>,
     /// `DONATION_ADDRESS`; empty by default.
     pub donation_address: String,
+    /// `DAEMON_PASSTHROUGH`: methods of the node's that clients may call. Default: none.
+    pub passthrough: BTreeSet<String>,
     /// What sessions may use up.
     pub sessions: SessionLimits,
     /// `ANON_LOGS`: whether client addresses must not be logged, whatever the level. Default: false.

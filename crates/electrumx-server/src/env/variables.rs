@@ -181,6 +181,14 @@ pub(crate) const PROXY_PROTOCOL_FROM: Variable = Variable::new(
     "Addresses or networks (192.0.2.0/24) of proxies whose connections begin with a PROXY header, version 1 or 2, that tells the client's address. Connections from there without it are closed.",
 );
 
+pub(crate) const DAEMON_PASSTHROUGH: Variable = Variable::new(
+    "DAEMON_PASSTHROUGH",
+    Group::Node,
+    "METHODS",
+    "",
+    "Methods of the node's RPC, separated by commas, that every client may call by daemon.passthrough. Whoever can connect can call them: name none that changes anything or tells of a wallet.",
+);
+
 pub(crate) const MAX_SESSIONS: Variable = Variable::new(
     "MAX_SESSIONS",
     Group::Sessions,
@@ -400,6 +408,7 @@ pub(crate) const ALL: &[Variable] = &[
     ZMQ,
     BLOCKS_DIR,
     OFFLINE,
+    DAEMON_PASSTHROUGH,
     DB_DIRECTORY,
     CACHE_MB,
     TEMP_DIR,

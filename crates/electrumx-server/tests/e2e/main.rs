@@ -8,7 +8,6 @@ mod bulk;
 mod chain;
 mod common;
 mod compare;
-mod extensions;
 mod kill9;
 mod local_rpc;
 mod mempool;

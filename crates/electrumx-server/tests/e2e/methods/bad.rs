@@ -87,6 +87,21 @@ fn wrong(param: &Param) -> Vec<(Value, Expected)> {
         }
         ParamKind::FeeMode => vec![json!("fast"), json!("")],
         ParamKind::Object => vec![json!(5), json!([]), json!("x")],
+        // Of another network, and of none.
+        ParamKind::Address => vec![
+            json!("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
+            json!("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),
+            json!("nonsense"),
+            json!(""),
+            json!(5),
+            json!([]),
+        ],
+        ParamKind::Block => {
+            let no_hash = json!("z".repeat(64));
+            vec![json!(-1), json!(1.5), json!("x"), json!(""), no_hash, json!(true), json!([1])]
+        }
+        ParamKind::NodeMethod => vec![json!("stop"), json!(""), json!(5), json!(["getblockhash"])],
+        ParamKind::NodeParams => vec![json!(5), json!("[]"), json!(true)],
         ParamKind::Name | ParamKind::Version => Vec::new(),
     };
     // Where there is no default, null is a value like any other.
@@ -102,7 +117,9 @@ fn text(param: &Param, value: &Value) -> String {
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let whole = shown(value);
     match param.kind {
-        ParamKind::Integer => format!("{whole} should be a non-negative integer"),
+        ParamKind::Integer | ParamKind::Block => {
+            format!("{whole} should be a non-negative integer")
+        }
         ParamKind::IntegerOrMinusOne => format!("{whole} should be a non-negative integer or -1"),
         ParamKind::Boolean => format!("\"{}\" must be a boolean", param.name),
         ParamKind::HexList => match value.as_array().and_then(|list| list.first()) {
@@ -114,6 +131,9 @@ fn text(param: &Param, value: &Value) -> String {
         ParamKind::ScriptHash => format!("{whole} is not a valid script hash"),
         ParamKind::FeeMode => format!("unknown estimatefee mode: {whole}"),
         ParamKind::Object => format!("{whole} should be an object"),
+        ParamKind::Address => format!("{whole} is not a valid address"),
+        ParamKind::NodeMethod => format!("{whole} is not a method that is passed through"),
+        ParamKind::NodeParams => format!("{whole} should be a list or an object"),
         ParamKind::Name | ParamKind::Version => String::new(),
     }
 }

@@ -1,7 +1,8 @@
-//! Every method in every version, with right arguments, each wrong one and heights at the edge, against what the node
+//! Every method in every version, and those beyond the protocol, with right arguments, each wrong one and heights at the edge, against what the node
 //! alone says.
 //!
-//! The table of methods of the protocol crate drives it: a method without cases fails. What all right cases are
+//! The tables of methods of the protocol crate drive it: a method without cases fails, also one that `server.features` lists
+//! as an extension. What all right cases are
 //! answered is also kept in `golden/`, one file for each method, for people to read: hashes, headers and the node's own
 //! words are replaced by names there. `UPDATE_GOLDEN=1` brings the files up to date.
 
@@ -12,7 +13,7 @@ mod told;
 mod world;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use electrumx_protocol::{METHODS, MethodInfo, ProtocolVersion};
+use electrumx_protocol::{EXTENSIONS, METHODS, MethodInfo, ProtocolVersion};
 use electrumx_testkit::{ElectrumClient, RpcError};
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ fn every_method_in_every_version_answers_as_the_node_says() {
     let mut golden = Golden::new(&world);
     for version in VERSIONS {
         let mut client = connect(&world, version).unwrap();
-        for method in METHODS {
+        for method in METHODS.iter().chain(EXTENSIONS) {
             one_method(&world, &mut client, version, method, &mut golden)
                 .with_context(|| format!("{} in {version}", method.name))
                 .unwrap();

@@ -56,7 +56,15 @@ fn subscribe(world: &World, client: &mut ElectrumClient, version: &str) -> Resul
             client.call("blockchain.outpoint.subscribe", params)?;
         }
     }
+    for txid in txs(world) {
+        client.call("blockchain.transaction.subscribe", json!([txid]))?;
+    }
     Ok(())
+}
+
+/// Transactions that the block confirms, and two that it does not.
+fn txs(world: &World) -> [String; 4] {
+    [world.txid("child"), world.txid("single"), world.txid("first"), "11".repeat(32)]
 }
 
 fn expect(
@@ -82,6 +90,9 @@ fn expect(
             let params = json!([outpoint.txid.to_string(), outpoint.vout, state]);
             expected.push(("blockchain.outpoint.subscribe", params));
         }
+    }
+    for txid in &txs(world)[..2] {
+        expected.push(("blockchain.transaction.subscribe", json!([txid, world.truth.tip()])));
     }
     for (method, params) in &expected {
         let told = client

@@ -64,6 +64,7 @@ impl World {
             ("DONATION_ADDRESS", DONATION),
             ("BANNER_FILE", banner.path().to_str().context("not UTF-8")?),
             ("REPORT_SERVICES", &SERVICES.join(",")),
+            ("DAEMON_PASSTHROUGH", "getblockcount,getblockhash,getblockheader,getblock"),
         ];
         let mut server = start_server(&node, db.path(), &settings)?;
         server.wait_ready(PATIENCE)?;

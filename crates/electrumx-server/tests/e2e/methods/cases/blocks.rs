@@ -5,7 +5,7 @@ use electrumx_protocol::ProtocolVersion;
 use serde_json::{Value, json};
 
 use super::super::world::{TIP, World};
-use super::{Cases, unknown};
+use super::{Case, Cases, Expected, unknown};
 use crate::common::tip_json;
 
 pub(super) fn fill(world: &World, version: ProtocolVersion, cases: &mut Cases) -> Result<()> {
@@ -17,6 +17,20 @@ pub(super) fn fill(world: &World, version: ProtocolVersion, cases: &mut Cases) -
             for params in [json!([]), json!({}), json!([])] {
                 cases.result(params, tip_json(&world.truth));
             }
+        }
+        "blockchain.headers.get_tip" => {
+            cases.result(json!([]), tip_json(&world.truth));
+            cases.result(json!({}), tip_json(&world.truth));
+        }
+        "blockchain.headers.unsubscribe" => {
+            // The calls of `subscribe` that came before this left a subscription.
+            cases.boolean(json!([]));
+            cases.result(json!([]), json!(false));
+            let (method, params) = ("blockchain.headers.subscribe", json!([]));
+            let expected = Expected::Result(tip_json(&world.truth));
+            cases.list.push(Case { method, params, expected });
+            cases.result(json!({}), json!(true));
+            cases.result(json!([]), json!(false));
         }
         _ => return unknown(cases),
     }

@@ -3,6 +3,7 @@
 mod blocks;
 mod fees;
 mod outpoints;
+mod places;
 mod scripts;
 mod server;
 mod transactions;
@@ -84,7 +85,9 @@ pub(crate) fn of(
 ) -> Result<Vec<Case>> {
     let mut cases = Cases { method, list: Vec::new() };
     let family = [
-        ("blockchain.block.", blocks::fill as Fill),
+        ("blockchain.address.", scripts::fill as Fill),
+        ("blockchain.block.", blocks::fill),
+        ("blockchain.header.", places::fill),
         ("blockchain.headers.", blocks::fill),
         ("blockchain.estimatefee", fees::fill),
         ("blockchain.relayfee", fees::fill),
@@ -92,6 +95,8 @@ pub(crate) fn of(
         ("blockchain.scripthash.", scripts::fill),
         ("blockchain.scriptpubkey.", scripts::fill),
         ("blockchain.transaction.", transactions::fill),
+        ("blockchain.utxo.", places::fill),
+        ("daemon.", places::fill),
         ("mempool.", fees::fill),
         ("server.", server::fill),
     ];

@@ -10,12 +10,12 @@ use electrumx_testkit::merkle_branch;
 use serde_json::{Value, json};
 
 use super::super::world::{FULL, TIP, World};
-use super::{Cases, Expected, unknown};
+use super::{Cases, Expected, places};
 
 const UNKNOWN: &str =
     "No such mempool or blockchain transaction. Use gettransaction for wallet transactions.";
 
-pub(super) fn fill(world: &World, _: ProtocolVersion, cases: &mut Cases) -> Result<()> {
+pub(super) fn fill(world: &World, version: ProtocolVersion, cases: &mut Cases) -> Result<()> {
     match cases.method.rsplit('.').next() {
         Some("broadcast") => broadcast(world, cases),
         Some("broadcast_package") => broadcast_package(world, cases),
@@ -23,7 +23,7 @@ pub(super) fn fill(world: &World, _: ProtocolVersion, cases: &mut Cases) -> Resu
         Some("get_merkle") => get_merkle(world, cases),
         Some("id_from_pos") => id_from_pos(world, cases),
         Some("testmempoolaccept") => accept(world, cases),
-        _ => unknown(cases),
+        _ => places::fill(world, version, cases),
     }
 }
 
