@@ -61,8 +61,13 @@ impl Server {
 
     /// Connects a client which the server can send `size` bytes without it reading any.
     pub(crate) fn connect_with_buffer(&self, size: usize) -> Client {
+        self.connect_over(Transport::Memory, size)
+    }
+
+    /// The same, as if it were connected in this way.
+    pub(crate) fn connect_over(&self, transport: Transport, size: usize) -> Client {
         let (client, server) = tokio::io::duplex(size);
-        let peer = PeerInfo { addr: None, transport: Transport::Memory };
+        let peer = PeerInfo { addr: None, transport };
         let session = serve(Arc::clone(&self.service), server, peer, self.shutdown.clone());
         Client { stream: BufReader::new(client), session: tokio::spawn(session), next_id: 0 }
     }

@@ -25,7 +25,7 @@ fn tx(number: u64) -> Tx {
 }
 
 /// A chain in which a script has a long history, some outputs of which are spent; `above` empty blocks are above.
-fn chain(above: u32) -> Chain {
+pub(crate) fn chain(above: u32) -> Chain {
     let mut chain = Chain::new();
     for first in (0..LONG).step_by(A_BLOCK as usize) {
         let txs = (first..first + A_BLOCK).map(|number| {
@@ -40,7 +40,7 @@ fn chain(above: u32) -> Chain {
     chain
 }
 
-fn roomy() -> ServiceConfig {
+pub(crate) fn roomy() -> ServiceConfig {
     let mut config = config();
     config.limits.max_history = 1_000_000;
     config.limits.max_unsent_bytes = 100_000;
@@ -61,7 +61,7 @@ fn history(chain: &Chain, unconfirmed: &[(u64, i64)]) -> Value {
     confirmed.chain(unconfirmed).collect()
 }
 
-async fn ask(client: &mut Client, method: &str) {
+pub(crate) async fn ask(client: &mut Client, method: &str) {
     let script = scripthash(HOT);
     client
         .send(format!(

@@ -16,6 +16,7 @@ mod mistakes;
 mod negotiation;
 mod node;
 mod notifications;
+mod padding;
 mod protocol_1_7;
 mod robustness;
 mod rules;

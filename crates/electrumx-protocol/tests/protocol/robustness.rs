@@ -51,7 +51,7 @@ fn request() -> impl Strategy<Value = Value> {
     })
 }
 
-fn line() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn line() -> impl Strategy<Value = Vec<u8>> {
     let text = |value: Value| value.to_string().into_bytes();
     prop_oneof![
         4 => request().prop_map(text),
