@@ -14,7 +14,7 @@ pub mod mempool;
 pub mod merkle;
 mod position;
 pub mod processor;
-mod sha256;
+pub mod sha256;
 mod source;
 mod store;
 

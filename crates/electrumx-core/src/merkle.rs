@@ -6,13 +6,25 @@ use crate::sha256;
 pub type Node = [u8; 32];
 
 fn join(left: &Node, right: &Node) -> Node {
-    sha256::of_short(&sha256::of_two(left, right))
+    let mut both = [0; 64];
+    both[..32].copy_from_slice(left);
+    both[32..].copy_from_slice(right);
+    sha256::of_short(&sha256::of_64(&both))
 }
 
 /// Replaces a level by the one above it.
 fn rise(level: &mut Vec<Node>) {
     let len = level.len().div_ceil(2);
-    for i in 0..len {
+    let mut done = 0;
+    // Two nodes of the level above at a time, as long as there are four below.
+    while let Some(four) = level.get(2 * done..2 * done + 4) {
+        if let [left, right] = four.as_flattened().as_chunks().0 {
+            let joined = sha256::twice_of_64([left, right]);
+            level[done..done + 2].copy_from_slice(&joined);
+        }
+        done += 2;
+    }
+    for i in done..len {
         let left = level[2 * i];
         let right = *level.get(2 * i + 1).unwrap_or(&left);
         level[i] = join(&left, &right);

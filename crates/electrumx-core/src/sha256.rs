@@ -2,7 +2,13 @@
 //!
 //! The hasher of the `sha2` crate gathers what it is fed in a buffer, which costs a third of the time of a
 //! short message (measured: 61 instead of 43 ns a script, 210 instead of 150 ns a node of a merkle tree). Scripts and
-//! merkle nodes are hashed by the billion.
+//! merkle nodes are hashed by the billion. Two at a time take half of that again where the processor has instructions for it.
+
+mod batch;
+#[cfg(target_arch = "x86_64")]
+mod pair;
+
+pub use self::batch::Batch;
 
 use sha2::digest::generic_array::GenericArray;
 use sha2::{Digest as _, Sha256, compress256};
@@ -73,13 +79,20 @@ pub(crate) fn twice(pieces: [&[u8]; 3]) -> [u8; 32] {
     of_short(&bytes(&state))
 }
 
-/// Hashes two halves of 32 bytes.
-pub(crate) fn of_two(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(left);
-    block[32..].copy_from_slice(right);
+/// Hashes the hashes of two messages of 64 bytes.
+pub(crate) fn twice_of_64(messages: [&[u8; 64]; 2]) -> [[u8; 32]; 2] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(hashes) = pair::twice_of_64(messages) {
+        return hashes;
+    }
+    messages.map(|message| of_short(&of_64(message)))
+}
+
+/// Hashes 64 bytes.
+pub(crate) fn of_64(message: &[u8; 64]) -> [u8; 32] {
     let mut state = INITIAL;
-    compress256(&mut state, &[GenericArray::from(block), GenericArray::from(PADDING_OF_64)]);
+    let blocks = [*message, PADDING_OF_64].map(GenericArray::from);
+    compress256(&mut state, &blocks);
     bytes(&state)
 }
 
@@ -111,8 +124,10 @@ mod tests {
                 assert_eq!(twice([head, middle, tail]), wanted, "{len} bytes");
             }
         }
-        let (left, right) = ([7; 32], [9; 32]);
-        let wanted: [u8; 32] = Sha256::digest([left, right].concat()).into();
-        assert_eq!(of_two(&left, &right), wanted);
+        let messages = [[7; 64], std::array::from_fn(|index| message[index])];
+        let once = messages.map(|message| <[u8; 32]>::from(Sha256::digest(message)));
+        assert_eq!(messages.map(|message| of_64(&message)), once);
+        let twice = once.map(|hash| <[u8; 32]>::from(Sha256::digest(hash)));
+        assert_eq!(twice_of_64(messages.each_ref()), twice);
     }
 }

@@ -8,8 +8,7 @@ use bitcoin_slices::bsl;
 use bitcoin_slices::{Error, SResult, Visit as _, Visitor};
 use sha2::{Digest as _, Sha256};
 
-use super::{BlockVisitor, Chain, ChainLink, Coin, HeaderFacts, Network, ParseError, TxFacts};
-use crate::sha256;
+use super::{BlockVisitor, Chain, ChainLink, Coin, HeaderFacts, Network, ParseError, UnhashedTx};
 
 /// Length of a Bitcoin header.
 const HEADER_LEN: u32 = 80;
@@ -231,8 +230,8 @@ impl<V: BlockVisitor> Visitor for Adapter<'_, V> {
         // The whole block's length fits 32 bits, see visit_block.
         #[expect(clippy::cast_possible_truncation, reason = "checked in visit_block and visit_tx")]
         let size = tx.as_ref().len() as u32;
-        self.visitor.tx(TxFacts {
-            txid: Txid::from_byte_array(sha256::twice(tx.txid_preimage().into())),
+        self.visitor.unhashed_tx(UnhashedTx {
+            pieces: tx.txid_preimage().into(),
             offset: self.offset,
             size,
             weight: tx.weight(),

@@ -8,7 +8,10 @@ pub use self::bitcoin::Bitcoin;
 pub use self::chain::{Chain, Network};
 pub use self::link::ChainLink;
 
+use ::bitcoin::hashes::Hash as _;
 use ::bitcoin::{BlockHash, OutPoint, Txid};
+
+use crate::sha256;
 
 /// What differs from coin to coin.
 ///
@@ -62,6 +65,11 @@ pub trait BlockVisitor {
     fn output(&mut self, vout: u32, value: u64, script: &[u8]);
     /// The current transaction is complete.
     fn tx(&mut self, tx: TxFacts);
+    /// The current transaction is complete; called instead of [`tx`](Self::tx) where its id is yet to be
+    /// made. A visitor that wants to hash many at once takes it, the others are given the id.
+    fn unhashed_tx(&mut self, tx: UnhashedTx<'_>) {
+        self.tx(tx.hashed());
+    }
 }
 
 /// What the processor needs of a header.
@@ -88,6 +96,27 @@ pub struct TxFacts {
     pub size: u32,
     /// Weight (BIP 141); four times the size on coins without witnesses.
     pub weight: u64,
+}
+
+/// A transaction whose id is the double SHA-256 of these pieces.
+#[derive(Clone, Copy, Debug)]
+pub struct UnhashedTx<'a> {
+    /// What is hashed, in order: the transaction without its witness.
+    pub pieces: [&'a [u8]; 3],
+    /// See [`TxFacts`].
+    pub offset: u32,
+    /// See [`TxFacts`].
+    pub size: u32,
+    /// See [`TxFacts`].
+    pub weight: u64,
+}
+
+impl UnhashedTx<'_> {
+    fn hashed(self) -> TxFacts {
+        let Self { pieces, offset, size, weight } = self;
+        let txid = Txid::from_byte_array(sha256::twice(pieces));
+        TxFacts { txid, offset, size, weight }
+    }
 }
 
 /// The bytes are no block or transaction of the coin.

@@ -13,7 +13,7 @@ use electrumx_core::StoreError;
 const ROW: &[u8] = b"build";
 
 /// Changes whenever the meaning of the row or of the temporary files does.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// The step a build is at.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -128,13 +128,17 @@ mod tests {
         let row = |numbers: &[u64]| -> Vec<u8> {
             numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
         };
-        let good = row(&[1, 2, 3, 4, 5, 6, 7, 1, 8, 0, 0, 2, 9, 10, 0]);
+        let good = row(&[VERSION, 2, 3, 4, 5, 6, 7, 1, 8, 0, 0, 2, 9, 10, 0]);
         let found = Checkpoint::decode(&good).unwrap();
         assert_eq!((found.stage, found.next, found.snapshot), (Stage::Scripts, 3, 7));
         assert_eq!((found.scripts, found.txids), (vec![8], vec![9, 10]));
-        for bad in
-            [&good[1..], &good[..good.len() - 8], &row(&[2]), &row(&[1, 9, 0, 0, 0, 0, 0]), &[]]
-        {
+        for bad in [
+            &good[1..],
+            &good[..good.len() - 8],
+            &row(&[VERSION + 1]),
+            &row(&[VERSION, 9, 0, 0, 0, 0, 0]),
+            &[],
+        ] {
             assert_eq!(Checkpoint::decode(bad), None);
         }
         assert_eq!(Checkpoint::decode(&[&good[..], &[0]].concat()), None);

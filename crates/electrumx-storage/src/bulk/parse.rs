@@ -3,8 +3,9 @@
 use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{OutPoint, Txid};
 use electrumx_core::block::is_indexed;
-use electrumx_core::coin::{BlockVisitor, Coin, HeaderFacts, ParseError, TxFacts};
+use electrumx_core::coin::{BlockVisitor, Coin, HeaderFacts, ParseError, TxFacts, UnhashedTx};
 use electrumx_core::processor::ProcessError;
+use electrumx_core::sha256::Batch;
 use electrumx_core::{
     BlockDelta, BlockId, HashX, HashXKey, RawBlock, ScriptHash, TxNum, TxPosition, merkle,
 };
@@ -51,6 +52,9 @@ pub(super) struct ParsedBlock {
     pub(super) prev: electrumx_core::bitcoin::BlockHash,
 }
 
+/// Bytes that are gathered before they are hashed: they fit into the processor's second cache.
+const HASHED_TOGETHER: usize = 64 << 10;
+
 /// How blocks are parsed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parser {
@@ -61,12 +65,14 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    /// Parses a block and checks its transactions against its header. What `shards` holds is overwritten.
+    /// Parses a block and checks its transactions against its header. What `shards` and `waiting` hold is
+    /// overwritten.
     pub(super) fn parse<C: Coin>(
         &self,
         coin: &C,
         block: &RawBlock,
         mut shards: ShardParts,
+        waiting: &mut Waiting,
     ) -> Result<ParsedBlock, ProcessError> {
         let height = block.height;
         for ShardPart { funded, spent } in &mut shards {
@@ -77,20 +83,22 @@ impl Parser {
         let mut visitor = Visitor {
             parser: self,
             header: None,
-            txids: Vec::new(),
+            ids: Vec::new(),
             positions: Vec::new(),
-            outputs: Vec::new(),
+            waiting,
             shards,
             // The genesis coinbase is not in the UTXO set and can never be spent.
             has_outputs: height > 0,
         };
         let bad = |source| ProcessError::BadBlock { height, source };
         let error = |reason: &str| bad(ParseError { what: "block", reason: reason.into() });
+        visitor.waiting.clear();
         coin.visit_block(&block.bytes, &mut visitor).map_err(bad)?;
-        let Visitor { header, txids, positions, shards, .. } = visitor;
+        visitor.hash();
+        let Visitor { header, ids, positions, shards, .. } = visitor;
         let header = header.ok_or_else(|| error("it has no header"))?;
-        let leaves = txids.iter().map(|txid| txid.to_byte_array()).collect();
-        if merkle::root(leaves) != Some(header.merkle_root) {
+        let txids = ids.iter().map(|id| Txid::from_byte_array(*id)).collect();
+        if merkle::root(ids) != Some(header.merkle_root) {
             return Err(error("its transactions do not match the merkle root of its header"));
         }
         let delta = BlockDelta {
@@ -111,13 +119,32 @@ impl Parser {
     }
 }
 
+/// What is hashed together before anything is made of it.
+#[derive(Default, Debug)]
+pub(super) struct Waiting {
+    transactions: Batch,
+    scripts: Batch,
+    /// What the scripts belong to: index of the transaction in the block, index of the output, value.
+    outputs: Vec<(u32, u32, u64)>,
+    hashes: Vec<[u8; 32]>,
+}
+
+impl Waiting {
+    /// Forgets what a block left that could not be parsed.
+    fn clear(&mut self) {
+        self.transactions.clear();
+        self.scripts.clear();
+        self.outputs.clear();
+    }
+}
+
 struct Visitor<'p> {
     parser: &'p Parser,
     header: Option<electrumx_core::block::ParsedHeader>,
-    txids: Vec<Txid>,
+    /// Ids of the first transactions; the others' are waiting.
+    ids: Vec<[u8; 32]>,
     positions: Vec<TxPosition>,
-    /// Outputs of the current transaction, whose id is known only at its end.
-    outputs: Vec<(u32, HashX, u64)>,
+    waiting: &'p mut Waiting,
     shards: Vec<ShardPart>,
     has_outputs: bool,
 }
@@ -125,7 +152,27 @@ struct Visitor<'p> {
 impl Visitor<'_> {
     /// Index of the current transaction; a block of 32-bit length has fewer.
     fn index(&self) -> u32 {
-        u32::try_from(self.txids.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.positions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Hashes what is waiting, and hands the outputs to their shards.
+    fn hash(&mut self) {
+        let Waiting { transactions, scripts, outputs, hashes } = &mut *self.waiting;
+        transactions.finish_twice(&mut self.ids);
+        hashes.clear();
+        scripts.finish(hashes);
+        let mut named = None;
+        for ((tx, vout, value), hash) in outputs.drain(..).zip(&*hashes) {
+            let tx_name = match named {
+                Some((of, name)) if of == tx => name,
+                _ => self.parser.names.tx(&self.ids[tx as usize]),
+            };
+            named = Some((tx, tx_name));
+            let name = tx_name.output(vout);
+            let hashx = self.parser.key.hashx(&ScriptHash::from_bytes(*hash));
+            let shard = self.parser.shard(&name);
+            self.shards[shard].funded.push(Funded { name, tx, vout, hashx, value });
+        }
     }
 }
 
@@ -137,7 +184,7 @@ impl BlockVisitor for Visitor<'_> {
     fn tx_count(&mut self, count: usize) {
         // The count is the block's claim; the cap bounds what a lie can allocate.
         let count = count.min(100_000);
-        self.txids.reserve(count);
+        self.ids.reserve(count);
         self.positions.reserve(count);
         let share = (count * 3) >> self.parser.shard_bits;
         for shard in &mut self.shards {
@@ -147,29 +194,30 @@ impl BlockVisitor for Visitor<'_> {
     }
 
     fn input(&mut self, prevout: OutPoint) {
-        let name = self.parser.names.tx(&prevout.txid).output(prevout.vout);
+        let name = self.parser.names.tx(prevout.txid.as_byte_array()).output(prevout.vout);
         let tx = self.index();
         self.shards[self.parser.shard(&name)].spent.push(Spent { name, tx });
     }
 
     fn output(&mut self, vout: u32, value: u64, script: &[u8]) {
         if self.has_outputs && is_indexed(script) {
-            let hashx = self.parser.key.hashx(&ScriptHash::of_script(script));
-            self.outputs.push((vout, hashx, value));
+            self.waiting.scripts.push([script]);
+            self.waiting.outputs.push((self.index(), vout, value));
         }
     }
 
     fn tx(&mut self, facts: TxFacts) {
-        let tx = self.index();
-        if !self.outputs.is_empty() {
-            let tx_name = self.parser.names.tx(&facts.txid);
-            for (vout, hashx, value) in self.outputs.drain(..) {
-                let name = tx_name.output(vout);
-                let shard = self.parser.shard(&name);
-                self.shards[shard].funded.push(Funded { name, tx, vout, hashx, value });
-            }
-        }
-        self.txids.push(facts.txid);
+        // Those before it come first.
+        self.waiting.transactions.finish_twice(&mut self.ids);
+        self.ids.push(facts.txid.to_byte_array());
         self.positions.push(TxPosition { offset: facts.offset, size: facts.size });
+    }
+
+    fn unhashed_tx(&mut self, tx: UnhashedTx<'_>) {
+        self.waiting.transactions.push(tx.pieces);
+        self.positions.push(TxPosition { offset: tx.offset, size: tx.size });
+        if self.waiting.transactions.bytes() + self.waiting.scripts.bytes() >= HASHED_TOGETHER {
+            self.hash();
+        }
     }
 }

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::build::{Build, Memory, Parts};
 use super::checkpoint::Checkpoint;
-use super::parse::{ParsedBlock, ShardParts};
+use super::parse::{ParsedBlock, ShardParts, Waiting};
 use crate::base::Buckets;
 use crate::build::{Appender, Buffers, TXID_PARTS, TxidRecord};
 use crate::chain::Chain;
@@ -142,7 +142,10 @@ impl Build<'_> {
         spare.resize_with(batch.len(), ShardParts::new);
         self.pool.install(|| {
             let work = batch.par_iter().zip(std::mem::take(spare));
-            work.map(|(block, shards)| parser.parse(coin, block, shards)).collect()
+            work.map_init(Waiting::default, |waiting, (block, shards)| {
+                parser.parse(coin, block, shards, waiting)
+            })
+            .collect()
         })
     }
 
