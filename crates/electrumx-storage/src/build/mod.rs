@@ -18,5 +18,5 @@ pub(crate) use self::record::{
     OUTPUT, OrderedScript, ScriptRecord, TXID_PARTS, TxidRecord, UtxoRecord, output_bytes, part,
 };
 pub(crate) use self::rows::Rows;
-pub(crate) use self::sort::{by_bytes, sort};
+pub(crate) use self::sort::{by_bytes, sort, spread};
 pub(crate) use self::spool::{Buffers, Spool};

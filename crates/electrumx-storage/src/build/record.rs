@@ -66,6 +66,12 @@ impl OrderedScript {
         (self.0 >> 112) as u16
     }
 
+    /// Returns the 64 bits that follow the first ones, of which there are 64 at most.
+    #[inline]
+    pub(crate) const fn bits(self, skipped: u32) -> u64 {
+        (self.0 << skipped >> 64) as u64
+    }
+
     /// Appends the record's bytes.
     #[inline]
     pub(crate) fn append(self, out: &mut Vec<u8>) {

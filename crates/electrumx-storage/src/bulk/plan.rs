@@ -43,7 +43,7 @@ impl Plan {
         let script_parts =
             usize::try_from(parts).unwrap_or(1024).clamp(16, 1024).next_power_of_two();
         let buffers = script_parts * threads;
-        let buffer_bytes = (budget / 8 / buffers).clamp(ScriptRecord::LEN * 64, 64 << 10);
+        let buffer_bytes = (budget / 8 / buffers).clamp(ScriptRecord::LEN * 64, 16 << 10);
         let batch_bytes = (threads * (4 << 20)).clamp(4 << 20, budget / 8);
         let batch_bytes = options.batch_bytes.unwrap_or(batch_bytes);
         let table_bytes = options.table_bytes.unwrap_or(budget / 2);

@@ -64,8 +64,8 @@ pub(super) struct OutputTable {
 impl OutputTable {
     /// Makes a table for names that share their first bits, with at most so many bytes.
     pub(super) fn new(shared_bits: u32, bytes: usize) -> Result<Self, StoreError> {
-        // Three quarters of the places are in use at most. The arena may come to note four bytes for each slot.
-        let limit = (bytes * 3 / ((Slot::LEN + 4) * 3 + PLACE * 4)).max(FEWEST);
+        // Half of the places are in use at most. The arena may come to note four bytes for each slot.
+        let limit = (bytes / (Slot::LEN + 4 + PLACE * 2)).max(FEWEST);
         Ok(Self { index: Pages::new(LEAST)?, arena: Arena::new(limit)?, shared_bits })
     }
 
@@ -126,7 +126,7 @@ impl OutputTable {
     /// When there is no memory to grow.
     #[inline(always)]
     pub(super) fn insert(&mut self, slot: Slot) -> Result<Option<Slot>, StoreError> {
-        if self.arena.len() >= self.index.len() / 4 * 3 {
+        if self.arena.len() >= self.index.len() / 2 {
             self.grow()?;
         }
         let (name, tag) = (slot.name(), self.tag(&slot.name()));
@@ -302,11 +302,11 @@ mod tests {
             count += 1;
             assert_eq!(table.insert(slot(count)).unwrap(), None);
         }
-        assert_eq!(count, 1_000_000 * 3 / 167, "an output takes 41 + 4 bytes, and 8 for each 3/4");
+        assert_eq!(count, 1_000_000 / 61, "an output takes 41 + 4 bytes and two places of 8");
         let mut taken = Vec::new();
         table.take_older_half(|slot| taken.push(slot)).unwrap();
         assert_eq!(taken.len() as u64 + table.len() as u64, count);
-        assert!((8_000..10_000).contains(&taken.len()), "{}", taken.len());
+        assert!((7_000..9_500).contains(&taken.len()), "{}", taken.len());
         let youngest_taken = taken.iter().map(Slot::output).max();
         let oldest_left = table.iter().map(|slot| slot.output()).min();
         assert!(youngest_taken < oldest_left);

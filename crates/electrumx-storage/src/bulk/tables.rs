@@ -10,7 +10,7 @@ use super::checkpoint::{Checkpoint, Stage};
 use crate::base::{BaseFacts, Buckets, Widths, number_width};
 use crate::build::{
     Appender, OrderedScript, Rows, ScriptRecord, append_ordered, by_bytes, script_rows, sort,
-    txid_groups, txid_rows, utxo_rows,
+    spread, txid_groups, txid_rows, utxo_rows,
 };
 use crate::tables::Table;
 
@@ -22,6 +22,8 @@ impl Build<'_> {
     ) -> Result<Ended, StoreError> {
         let tx_count = self.load_chain()?.tx_count();
         let widths = Widths::for_counts(self.memory.outputs(), tx_count);
+        // A power of two, see Plan.
+        let skipped = self.spools.scripts.parts().ilog2();
         let (spool, limit) = (&self.spools.scripts, self.plan.sort_bytes as u64 / 2);
         // Memory of partitions before: fresh memory costs a page fault for every 100 records.
         let scratch: Mutex<Vec<Scratch>> = Mutex::default();
@@ -30,14 +32,13 @@ impl Build<'_> {
             let passes =
                 (spool.records_of(part) * ScriptRecord::LEN as u64).div_ceil(limit).clamp(1, 256);
             for pass in 0..passes {
-                let spread = |record: &_| spread(record, spool.parts());
-                let share = |record: &_| (u64::from(spread(record)) * passes) >> 32;
+                let share = |record: &_| (u64::from(spread(record, skipped)) * passes) >> 32;
                 if passes == 1 {
                     spool.read_all_into(part, &mut records)?;
                 } else {
                     spool.read_into(part, |record| share(record) == pass, &mut records)?;
                 }
-                sort(&records, spread, &mut sorted);
+                sort(&records, skipped, &mut sorted);
                 script_rows(&sorted, widths, rows);
             }
             scratch.lock().push(Scratch { records, sorted });
@@ -151,13 +152,4 @@ impl Build<'_> {
 struct Scratch {
     records: Vec<[u8; ScriptRecord::LEN]>,
     sorted: Vec<OrderedScript>,
-}
-
-/// Returns the bits of a record that follow those that chose its partition.
-fn spread(record: &[u8; ScriptRecord::LEN], parts: usize) -> u32 {
-    let [a, b, c, d, e, f, ..] = *record;
-    let first = u64::from_be_bytes([a, b, c, d, e, f, 0, 0]);
-    // Parts are a power of two, so this shifts those bits out.
-    let rest = first.wrapping_mul(parts as u64);
-    u32::try_from(rest >> 32).unwrap_or(u32::MAX)
 }
