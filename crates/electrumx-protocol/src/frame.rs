@@ -40,6 +40,13 @@ impl Lines {
         self.room = (count * 2).clamp(IDLE_CAPACITY, BUSY_CAPACITY);
     }
 
+    /// Returns the whole lines that are left, if they are UTF-8.
+    pub(crate) fn coming(&self) -> Vec<&str> {
+        let end = memchr::memrchr(b'\n', &self.buffer).unwrap_or(0);
+        let text = std::str::from_utf8(&self.buffer[..end]).unwrap_or_default();
+        text.lines().collect()
+    }
+
     /// Takes the next line, without its end.
     pub(crate) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
         let Some(end) = memchr::memchr(b'\n', &self.buffer[self.scanned..]) else {

@@ -59,6 +59,11 @@ impl<K: Copy + Eq + Hash, V> Generations<K, V> {
         found.map(|held| &held.value)
     }
 
+    /// Tells whether a value is there, which is not a use of it.
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.young.contains_key(key) || self.old.contains_key(key)
+    }
+
     /// Changes a value in place, if it is there, which is not a use of it. `change` returns how many
     /// bytes it takes now.
     pub(crate) fn change(&mut self, key: &K, change: impl FnOnce(&mut V) -> usize) {

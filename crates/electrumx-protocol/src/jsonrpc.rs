@@ -53,10 +53,9 @@ impl<'a> Request<'a> {
             }
             Some(id) => Some(id),
         };
-        let method = members.method.map(|raw| serde_json::from_str::<Text<'a>>(raw.get()));
-        match method {
-            Some(Ok(Text(method))) => Ok(Self { id, method, params: Params(members.params) }),
-            _ => Err(misfit(id.unwrap_or(NULL_ID), "a request's method is a string")),
+        match members.method.and_then(self::text) {
+            Some(method) => Ok(Self { id, method, params: Params(members.params) }),
+            None => Err(misfit(id.unwrap_or(NULL_ID), "a request's method is a string")),
         }
     }
 }
@@ -134,6 +133,16 @@ impl<'de> Deserialize<'de> for Members<'de> {
         }
         deserializer.deserialize_map(Object)
     }
+}
+
+/// Decodes a string, which is borrowed unless it has escapes; `None` for anything else.
+pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    // It is JSON, as was checked: without a backslash all of it is meant as it stands.
+    if memchr::memchr(b'\\', quoted.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(quoted));
+    }
+    serde_json::from_str(raw.get()).ok().map(|Text(text)| text)
 }
 
 /// A string, borrowed from the request unless it has escapes.

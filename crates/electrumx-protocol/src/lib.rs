@@ -21,6 +21,7 @@ mod hub;
 mod json;
 mod jsonrpc;
 mod long;
+mod look_ahead;
 mod methods;
 mod node;
 mod outlet;

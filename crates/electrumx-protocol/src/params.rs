@@ -10,7 +10,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::RpcError;
-use crate::jsonrpc::Text;
+use crate::jsonrpc::{self, Text};
 
 /// How much of an argument an error text repeats, in characters.
 const SHOWN_CHARS: usize = 100;
@@ -138,10 +138,7 @@ pub(crate) struct Arg<'a>(&'a RawValue);
 impl<'a> Arg<'a> {
     /// Returns the text of a string; `None` for anything else.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
-        if !self.0.get().starts_with('"') {
-            return None;
-        }
-        serde_json::from_str::<Text<'a>>(self.0.get()).ok().map(|text| text.0)
+        jsonrpc::text(self.0)
     }
 
     /// Returns a script hash and how the client spells it.
@@ -217,7 +214,7 @@ impl<'a> Arg<'a> {
         if !self.0.get().starts_with('[') {
             return Err(self.wrong("should be a list"));
         }
-        crate::jsonrpc::each_element(self.0.get(), |element| {
+        jsonrpc::each_element(self.0.get(), |element| {
             if result.is_ok() {
                 match Arg(element).hex() {
                     Ok(hex) => list.push(hex.into_owned()),

@@ -17,7 +17,7 @@ use electrumx_core::mempool::Mempool;
 use electrumx_core::merkle::Node;
 use electrumx_core::{ChainView, HashXKey, Height, Index, StoreError};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::block_tree::BlockTrees;
 use crate::config::ServiceConfig;
@@ -42,6 +42,8 @@ pub(crate) struct Reader {
     header_chunks: HeaderChunks,
     pace: Pace,
     permits: Arc<Semaphore>,
+    /// How many permits there are.
+    max_reads: usize,
     long_permits: Semaphore,
     timeout: Duration,
     max_history: usize,
@@ -101,6 +103,7 @@ impl Reader {
         config: &ServiceConfig,
     ) -> Result<Self, StoreError> {
         let limits = &config.limits;
+        let max_reads = limits.max_concurrent_reads.clamp(1, 1024);
         let tip = index.view()?.tip();
         let header_merkle =
             config.header_tree.as_deref().map(header_file::load).unwrap_or_default();
@@ -119,7 +122,8 @@ impl Reader {
             block_trees: BlockTrees::new(config.caches.block_trees),
             header_chunks: HeaderChunks::new(config.caches.headers),
             pace: Pace::default(),
-            permits: Arc::new(Semaphore::new(limits.max_concurrent_reads.clamp(1, 1024))),
+            permits: Arc::new(Semaphore::new(max_reads)),
+            max_reads,
             long_permits: Semaphore::new(LONG_READS),
             timeout: limits.request_timeout,
             max_history: limits.max_history,
@@ -197,6 +201,14 @@ impl Reader {
             })
         };
         tokio::time::timeout(self.timeout, work).await.unwrap_or(Err(RpcError::Timeout))
+    }
+
+    /// Returns a place in the pool for what nobody waits for: half of the places are left to others.
+    pub(crate) fn spare_permit(&self) -> Option<OwnedSemaphorePermit> {
+        if self.permits.available_permits() <= self.max_reads / 2 {
+            return None;
+        }
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
     pub(crate) fn key(&self) -> HashXKey {

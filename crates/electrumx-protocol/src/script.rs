@@ -249,19 +249,12 @@ impl Reader {
         hashx: &HashX,
         with_unspent: bool,
     ) -> Result<ConfirmedHistory, StoreError> {
-        let tip = view.tip();
-        let kept = self.scripts().history(tip, hashx);
+        let kept = self.scripts().history(view.tip(), hashx);
         let history = match kept.filter(|kept| !with_unspent || kept.unspent.is_some()) {
             Some(history) => history,
             None => {
-                let limit = self.max_history(effort);
-                let outputs = view.script_outputs(hashx, limit)?;
-                let numbers = history::history_tx_nums(&outputs);
-                check_limit(numbers.len(), limit)?;
-                let txs = Arc::new(history::resolve(view, &numbers)?);
-                let unspent = Some(unspent(&outputs, &numbers));
-                let history = ConfirmedHistory { txs, outputs: outputs.len(), unspent };
-                self.scripts().put_history(tip, *hashx, history.clone());
+                let history = self.read_confirmed(effort, view, hashx)?;
+                self.scripts().put_history(view.tip(), *hashx, history.clone());
                 history
             }
         };
@@ -269,15 +262,32 @@ impl Reader {
         Ok(history)
     }
 
+    /// Reads what [`confirmed`](Self::confirmed) returns.
+    fn read_confirmed(
+        &self,
+        effort: Effort,
+        view: &dyn ChainView,
+        hashx: &HashX,
+    ) -> Result<ConfirmedHistory, StoreError> {
+        let limit = self.max_history(effort);
+        let outputs = view.script_outputs(hashx, limit)?;
+        let numbers = history::history_tx_nums(&outputs);
+        check_limit(numbers.len(), limit)?;
+        let txs = Arc::new(history::resolve(view, &numbers)?);
+        let unspent = Some(unspent(&outputs, &numbers));
+        Ok(ConfirmedHistory { txs, outputs: outputs.len(), unspent })
+    }
+
     /// Returns the hash state after a script's confirmed transactions.
-    fn confirmed_status(
+    pub(crate) fn confirmed_status(
         &self,
         effort: Effort,
         view: &dyn ChainView,
         hashx: &HashX,
     ) -> Result<StatusHasher, StoreError> {
         let tip = view.tip();
-        if let Some(status) = self.scripts().status(tip, hashx) {
+        let (status, history) = self.scripts().status(tip, hashx);
+        if let Some(status) = status {
             let limit = self.max_history(Effort::Whole);
             check_limit(status.outputs.max(status.hasher.len()), limit)?;
             return Ok(status.hasher);
@@ -286,22 +296,26 @@ impl Reader {
         let mut add = |txs: &[ConfirmedTx]| {
             txs.iter().for_each(|tx| hasher.push(&tx.txid, i64::from(tx.height)));
         };
-        let outputs = if effort == Effort::Whole {
+        let limit = self.max_history(effort);
+        let (outputs, read) = if let Some(history) = history {
+            check_limit(history.outputs, self.max_history(Effort::Whole))?;
+            check_limit(history.txs.len(), limit)?;
+            add(&history.txs);
+            (history.outputs, None)
+        } else if effort == Effort::Whole {
             // It may be too long to be held.
-            let limit = self.max_history(effort);
             let (numbers, outputs) = history::script_tx_nums(view, hashx, limit)?;
             for numbers in numbers.chunks(RESOLVED_AT_ONCE) {
                 add(&history::resolve(view, numbers)?);
             }
-            outputs
+            (outputs, None)
         } else {
-            let history = self.confirmed(effort, view, hashx, false)?;
-            check_limit(history.txs.len(), self.max_history(effort))?;
+            let history = self.read_confirmed(effort, view, hashx)?;
             add(&history.txs);
-            history.outputs
+            (history.outputs, Some(history))
         };
         let status = ConfirmedStatus { hasher: hasher.clone(), outputs };
-        self.scripts().put_status(tip, *hashx, status);
+        self.scripts().put_status(tip, *hashx, status, read);
         Ok(hasher)
     }
 

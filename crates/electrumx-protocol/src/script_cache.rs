@@ -84,15 +84,41 @@ impl ScriptCache {
         }
     }
 
-    pub(crate) fn status(&self, tip: Option<BlockId>, hashx: &HashX) -> Option<ConfirmedStatus> {
+    /// Returns a script's status, or else its history.
+    pub(crate) fn status(
+        &self,
+        tip: Option<BlockId>,
+        hashx: &HashX,
+    ) -> (Option<ConfirmedStatus>, Option<ConfirmedHistory>) {
         let mut state = self.0.lock();
-        if state.tip == tip { state.statuses.get(hashx).cloned() } else { None }
+        if state.tip != tip {
+            return (None, None);
+        }
+        match state.statuses.get(hashx).cloned() {
+            None => (None, state.histories.get(hashx).cloned()),
+            status => (status, None),
+        }
     }
 
-    pub(crate) fn put_status(&self, tip: Option<BlockId>, hashx: HashX, status: ConfirmedStatus) {
+    /// Tells whether a script's status is kept, which is not a use of it.
+    pub(crate) fn has_status(&self, hashx: &HashX) -> bool {
+        self.0.lock().statuses.contains(hashx)
+    }
+
+    /// Keeps a script's status, and its history if it was read for that.
+    pub(crate) fn put_status(
+        &self,
+        tip: Option<BlockId>,
+        hashx: HashX,
+        status: ConfirmedStatus,
+        history: Option<ConfirmedHistory>,
+    ) {
         let mut state = self.0.lock();
         if state.tip == tip {
             state.statuses.insert(hashx, status, size_of::<(HashX, ConfirmedStatus)>());
+            if let Some(history) = history {
+                state.put_history(hashx, history);
+            }
         }
     }
 
@@ -109,8 +135,7 @@ impl ScriptCache {
     ) {
         let mut state = self.0.lock();
         if state.tip == tip {
-            let bytes = history.bytes();
-            state.histories.insert(hashx, history, bytes);
+            state.put_history(hashx, history);
         }
     }
 
@@ -121,6 +146,11 @@ impl ScriptCache {
 }
 
 impl State {
+    fn put_history(&mut self, hashx: HashX, history: ConfirmedHistory) {
+        let bytes = history.bytes();
+        self.histories.insert(hashx, history, bytes);
+    }
+
     fn advance(&mut self, block: &BlockTouches) {
         let extends = |tip: BlockId| {
             tip.hash == block.prev && tip.height.checked_add(1) == Some(block.id.height)

@@ -92,7 +92,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     /// Answers what came and tells what is to be told, until there is nothing left or too much
     /// unsent.
     async fn work(&mut self) -> Result<(), CloseReason> {
-        let mut answer = Vec::new();
+        let (mut answer, mut was_asked) = (Vec::new(), false);
         while self.outlet.len() < self.max_unsent {
             let line = self.lines.next();
             if matches!(line, Ok(Some(_))) {
@@ -103,7 +103,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             self.member.stats.sent_count.fetch_add(told, Relaxed);
             let line = match line {
                 Ok(Some(line)) => line,
-                Ok(None) => return Ok(()),
+                Ok(None) => break,
                 Err(TooLong) => {
                     let error = RpcError::InvalidRequest("request too long".into());
                     self.session.refuse(error, NULL_ID, &mut answer);
@@ -114,7 +114,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             };
             // Requests that are answered at once never wait: others are to have their turn.
             tokio::task::coop::consume_budget().await;
-            self.idle_at = Instant::now() + self.session_timeout;
+            was_asked = true;
             let stats = &self.member.stats;
             stats.recv_count.fetch_add(1, Relaxed);
             stats.pending.store(1, Relaxed);
@@ -130,6 +130,9 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             if let Some(reason) = self.session.ending {
                 return Err(reason);
             }
+        }
+        if was_asked {
+            self.idle_at = Instant::now() + self.session_timeout;
         }
         Ok(())
     }
@@ -167,6 +170,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
                 Ok(0) | Err(_) => Err(CloseReason::ClientLeft),
                 Ok(count) => {
                     lines.was_read(count);
+                    session.look_ahead(lines.coming().into_iter());
                     member.stats.recv_bytes.fetch_add(count as u64, Relaxed);
                     Ok(())
                 }

@@ -60,8 +60,8 @@ pub struct Service<N> {
     pub(crate) was_ahead: AtomicBool,
     /// Whether the tree over all headers was filled for the first time.
     was_filled: AtomicBool,
-    /// How many reads for notifications run at once. Asked once: the system reads files for the answer.
-    cores: usize,
+    /// How many reads run at once for one purpose. Asked once: the system reads files for the answer.
+    pub(crate) cores: usize,
     /// Held while notifying, so that rounds follow one another.
     round: tokio::sync::Mutex<()>,
 }

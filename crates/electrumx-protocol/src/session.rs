@@ -235,6 +235,7 @@ impl<N: Node> Session<N> {
             return self.refuse(RpcError::InvalidRequest("batch is empty".into()), NULL_ID, out);
         }
         self.member.stats.pending.store(elements.len() as u64, Relaxed);
+        self.look_ahead(elements.iter().map(|element| element.get()));
         let mut is_empty = true;
         for element in elements {
             let (start, handed_over) = (out.len(), self.handed_over);

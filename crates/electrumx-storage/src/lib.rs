@@ -27,6 +27,7 @@ mod published;
 mod read;
 mod room;
 mod shared;
+mod snapshot;
 mod stats;
 mod store;
 mod tables;

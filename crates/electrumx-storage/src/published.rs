@@ -6,16 +6,21 @@
 //! id: the writer announces the chain of the coming transaction *before* it commits, so whichever
 //! snapshot a view gets, its chain is already here and no view ever waits for a commit. Snapshots are
 //! taken under the lock, so at most one commit can happen meanwhile.
+//!
+//! To begin a transaction costs as much as a short read, so snapshots of the last commit that nobody uses any more are kept for
+//! the next view. They go when there is a later commit, since LMDB cannot use pages anew that a snapshot shows, and before
+//! anything that needs there to be none.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use electrumx_core::StoreError;
-use heed::{RoTxn, WithoutTls};
 
 use crate::chain::Chain;
-use crate::env::Env;
-use crate::failure::backend;
+use crate::snapshot::Snapshot;
+
+/// Most snapshots that are kept: views are short, and there are not many threads that read at a time.
+const KEPT: usize = 32;
 
 /// Chains of the last commit and of the one under way, and a count of open views.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ struct State {
     current: (usize, Arc<Chain>),
     next: Option<(usize, Arc<Chain>)>,
     views: usize,
+    /// Of the last commit, and used by no view.
+    idle: Vec<Snapshot>,
     closed: bool,
     lost: bool,
 }
@@ -41,7 +48,8 @@ pub(crate) struct ViewsOpen(usize);
 impl Published {
     pub(crate) fn new(txn_id: usize, chain: Chain) -> Self {
         let current = (txn_id, Arc::new(chain));
-        let state = State { current, next: None, views: 0, closed: false, lost: false };
+        let idle = Vec::new();
+        let state = State { current, next: None, views: 0, idle, closed: false, lost: false };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -55,37 +63,52 @@ impl Published {
         Arc::clone(&self.lock().current.1)
     }
 
-    /// Opens a snapshot with its chain; [`leave`](Self::leave) must follow its end.
+    /// Returns a snapshot with its chain, which `open` opens if none is at hand; [`leave`](Self::leave) must follow.
     pub(crate) fn enter(
         &self,
-        env: &Env,
-    ) -> Result<(RoTxn<'static, WithoutTls>, Arc<Chain>), StoreError> {
+        open: impl FnOnce() -> Result<Snapshot, StoreError>,
+    ) -> Result<(Snapshot, Arc<Chain>), StoreError> {
         let closed = |state: &mut State| state.closed;
         let state = self.changed.wait_while(self.lock(), closed);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         if state.lost {
             return Err(StoreError::Poisoned);
         }
-        let txn = env.clone().static_read_txn().map_err(backend("open a snapshot"))?;
+        let snapshot = match state.idle.pop() {
+            Some(snapshot) => snapshot,
+            None => open()?,
+        };
         let known = [Some(&state.current), state.next.as_ref()];
-        let chain = known.into_iter().flatten().find(|(id, _)| *id == txn.id());
+        let chain = known.into_iter().flatten().find(|(id, _)| *id == snapshot.id());
         let Some((_, chain)) = chain else {
-            let what = format!("transaction {} is not of this process", txn.id());
+            let what = format!("transaction {} is not of this process", snapshot.id());
             return Err(StoreError::Corrupt { table: "meta", what });
         };
         let chain = Arc::clone(chain);
         state.views += 1;
-        Ok((txn, chain))
+        Ok((snapshot, chain))
     }
 
-    /// Counts a view out, after its snapshot has ended.
-    pub(crate) fn leave(&self) {
+    /// Takes a snapshot back and counts its view out.
+    pub(crate) fn leave(&self, snapshot: Snapshot) {
         let mut state = self.lock();
+        if !state.closed && snapshot.id() == state.current.0 && state.idle.len() < KEPT {
+            state.idle.push(snapshot);
+        } else {
+            // It must have ended before its view is counted out.
+            drop(snapshot);
+        }
         state.views -= 1;
         // Waking is a system call, so only if somebody waits for the last view.
         if state.views == 0 && state.closed {
             self.changed.notify_all();
         }
+    }
+
+    /// Returns how many snapshots are kept for later views.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        self.lock().idle.len()
     }
 
     /// Makes known which chain the transaction about to be committed belongs to.
@@ -99,6 +122,7 @@ impl Published {
         let next = state.next.take();
         if let (true, Some(next)) = (committed, next) {
             state.current = next;
+            state.idle.clear();
         }
     }
 
@@ -112,6 +136,7 @@ impl Published {
     ) -> Result<T, ViewsOpen> {
         let mut state = self.lock();
         state.closed = true;
+        state.idle.clear();
         let some = |state: &mut State| state.views > 0;
         let waited = self.changed.wait_timeout_while(state, patience, some);
         (state, _) = waited.unwrap_or_else(PoisonError::into_inner);

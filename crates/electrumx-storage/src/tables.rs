@@ -29,6 +29,10 @@ use crate::failure::backend;
 /// Most bytes of a value that fits in one overflow page of LMDB.
 pub(crate) const MAX_VALUE: usize = 4080;
 
+/// Most bytes of a value of which two fit in one page of LMDB beside their keys: nothing is looked up to get from the key to it,
+/// and half as much is passed over to find something in it.
+pub(crate) const HALF_PAGE: usize = 2000;
+
 /// Transactions in a row of `txids`.
 pub(crate) const TXIDS_A_ROW: usize = 127;
 

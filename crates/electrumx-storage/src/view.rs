@@ -19,6 +19,7 @@ use crate::chain_rows::{self, TxidReader};
 use crate::codec::{self, output_key, part_key, script_key, txid_key};
 use crate::read;
 use crate::shared::Shared;
+use crate::snapshot::Snapshot;
 
 mod delta;
 #[cfg(test)]
@@ -26,28 +27,30 @@ mod tests;
 
 /// An open read transaction and the chain it shows.
 pub(crate) struct LmdbView {
-    /// Taken only by `drop`, which must end the transaction before it counts the view out.
-    txn: Option<RoTxn<'static, WithoutTls>>,
-    base: Option<(Arc<Base>, BaseTxn)>,
+    /// Taken only by `drop`, which gives it back.
+    snapshot: Option<Snapshot>,
     chain: Arc<Chain>,
     shared: Arc<Shared>,
 }
 
 impl LmdbView {
     pub(crate) fn open(shared: &Arc<Shared>) -> Result<Self, StoreError> {
-        let base = shared.base.as_ref().map(|base| Ok((Arc::clone(base), base.txn()?)));
-        let base = base.transpose()?;
-        let (txn, chain) = shared.published.enter(&shared.env)?;
-        Ok(Self { txn: Some(txn), base, chain, shared: Arc::clone(shared) })
+        let open = || Snapshot::open(&shared.env, shared.base.as_deref());
+        let (snapshot, chain) = shared.published.enter(open)?;
+        Ok(Self { snapshot: Some(snapshot), chain, shared: Arc::clone(shared) })
+    }
+
+    fn snapshot(&self) -> &Snapshot {
+        self.snapshot.as_ref().expect("only drop takes it")
     }
 
     pub(crate) fn txn(&self) -> &RoTxn<'static, WithoutTls> {
-        self.txn.as_ref().expect("only drop takes it")
+        &self.snapshot().tip
     }
 
     /// Returns the base, if there is one.
     pub(crate) fn base_tier(&self) -> Option<(&Base, &BaseTxn)> {
-        self.base.as_ref().map(|(base, txn)| (&**base, txn))
+        self.shared.base.as_deref().zip(self.snapshot().base.as_ref())
     }
 
     /// Returns the base if a transaction is in it.
@@ -99,8 +102,9 @@ impl LmdbView {
 
 impl Drop for LmdbView {
     fn drop(&mut self) {
-        drop(self.txn.take());
-        self.shared.published.leave();
+        if let Some(snapshot) = self.snapshot.take() {
+            self.shared.published.leave(snapshot);
+        }
     }
 }
 

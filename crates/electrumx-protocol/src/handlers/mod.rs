@@ -26,6 +26,8 @@ use crate::reader::{Effort, Reader};
 use crate::session::Session;
 use scripthash::Naming::{Hash, Script};
 
+pub(crate) use scripthash::subscribed_script;
+
 /// Carries out a method and appends its result to `out`.
 ///
 /// On an error what was appended is to be thrown away.

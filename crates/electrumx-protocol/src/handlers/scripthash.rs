@@ -8,6 +8,7 @@ use crate::error::RpcError;
 use crate::height_range::HeightRange;
 use crate::hub::{Posted, PostedStatus};
 use crate::json;
+use crate::jsonrpc::Request;
 use crate::long::{LongList, write_tx, write_unconfirmed, write_utxo};
 use crate::node::Node;
 use crate::params::{Arg, Params};
@@ -75,6 +76,12 @@ impl Naming {
     ) -> Result<HashX, RpcError> {
         let (scripthash, _) = self.read(session, params)?;
         Ok(session.service.reader.key().hashx(&scripthash))
+    }
+
+    fn of_subscribe_method(name: &str) -> Option<Self> {
+        [Self::Hash, Self::Script, Self::Address]
+            .into_iter()
+            .find(|naming| naming.subscribe_method() == name)
     }
 
     const fn subscribe_method(self) -> &'static str {
@@ -214,6 +221,13 @@ pub(super) async fn utxos<N: Node>(
         return Ok(());
     }
     naming.long_list(session, out, "utxos", move |reader| reader.long_unspent(&hashx)).await
+}
+
+/// Returns the script that a request wants to subscribe to, if it is one that does.
+pub(crate) fn subscribed_script<N: Node>(session: &Session<N>, text: &str) -> Option<HashX> {
+    let request = Request::parse(text).ok()?;
+    let naming = Naming::of_subscribe_method(&request.method)?;
+    naming.hashx(session, request.params).ok()
 }
 
 /// `blockchain.scripthash.subscribe(scripthash)`, `blockchain.scriptpubkey.subscribe(scriptpubkey)`. The

@@ -11,6 +11,7 @@ mod extensions;
 mod header_tree;
 mod headers;
 mod long;
+mod look_ahead;
 mod methods;
 mod mistakes;
 mod negotiation;

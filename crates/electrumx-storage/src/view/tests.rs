@@ -103,6 +103,28 @@ fn commit(store: &LmdbStore, txn: heed::RwTxn<'_>) {
 }
 
 #[test]
+fn snapshots_are_used_again_until_the_next_commit() {
+    let blocks = TestChain::with_blocks(42, 4);
+    let (_dir, store) = store_of(&blocks[..3]);
+    let idle = || store.shared().published.idle();
+    drop((store.view().unwrap(), store.view().unwrap()));
+    assert_eq!(idle(), 2);
+    // Views at one time never share one.
+    let old = [store.view().unwrap(), store.view().unwrap(), store.view().unwrap()];
+    assert_eq!(idle(), 0);
+    store.append(&blocks[3..]).unwrap();
+    let new = store.view().unwrap();
+    assert_eq!(new.tip(), Some(blocks[3].id));
+    assert_eq!(old.each_ref().map(|view| view.tip()), [Some(blocks[2].id); 3]);
+    drop(old);
+    assert_eq!(idle(), 0, "what a view shows of an older commit is not for the next");
+    drop(new);
+    assert_eq!(idle(), 1);
+    store.unwind_to(Some(2)).unwrap();
+    assert_eq!(store.view().unwrap().tip(), Some(blocks[2].id));
+}
+
+#[test]
 fn missing_rows_are_reported() {
     let blocks = TestChain::with_blocks(41, 6);
     for index in 1..11 {
