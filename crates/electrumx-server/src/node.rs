@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use electrumx_core::bitcoin::{BlockHash, Txid};
+use electrumx_core::bitcoin::consensus::encode::deserialize_hex;
+use electrumx_core::bitcoin::{BlockHash, Transaction, Txid};
 use electrumx_core::{Touched, TxPosition};
 use electrumx_daemon::{Daemon, DaemonError, EstimateMode};
 use electrumx_protocol::{FeeMode, MempoolInfo, Node, NodeError, NodeVersion, RawValue};
@@ -113,11 +114,14 @@ impl Node for ServerNode {
         let txs: Vec<&str> = raw_txs.iter().map(String::as_str).collect();
         let broadcast = self.mempool.begin_broadcast();
         let result = boxed(self.daemon.submit_package(&txs)).await.map_err(node_error)?;
-        if result.rejected.is_empty() {
-            boxed(self.enter(broadcast, txs.into_iter())).await;
-        } else {
-            // Some may be in all the same.
-            boxed(self.wait_for_round()).await;
+        // Some may be in though others are not.
+        let is_in = |raw: &&str| {
+            let tx = deserialize_hex::<Transaction>(raw);
+            tx.is_ok_and(|tx| result.accepted.contains(&tx.compute_txid()))
+        };
+        let accepted: Vec<&str> = txs.into_iter().filter(is_in).collect();
+        if !accepted.is_empty() {
+            boxed(self.enter(broadcast, accepted.into_iter())).await;
         }
         Ok(result.raw)
     }

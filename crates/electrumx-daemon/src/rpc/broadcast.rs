@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bitcoin::{Transaction, Txid};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::values::{BytesHex, HashHex};
@@ -19,7 +20,10 @@ use crate::{Daemon, DaemonError};
 pub struct PackageResult {
     /// Whether all its transactions are in the mempool.
     pub success: bool,
-    /// The transactions that are not, with the node's reason.
+    /// The transactions that the node has now as they were handed over.
+    pub accepted: Vec<Txid>,
+    /// The transactions that are not in the mempool, with the node's reason. A node older than 28 may name neither here nor
+    /// above those it did not look at.
     pub rejected: Vec<RejectedTx>,
     /// The node's reply as it came.
     pub raw: Box<RawValue>,
@@ -98,17 +102,21 @@ impl Daemon {
         struct Entry {
             txid: HashHex,
             error: Option<String>,
+            /// Of the transaction that is in the mempool in its place, with another witness.
+            #[serde(rename = "other-wtxid")]
+            other: Option<IgnoredAny>,
         }
         let raw: Box<RawValue> = self.request(Style::Bounded, METHOD, [txs_hex]).await?;
         let wire: Wire = parse(METHOD, &raw)?;
-        let rejected = wire.tx_results.into_values().filter_map(|entry| {
-            entry.error.map(|error| RejectedTx { txid: entry.txid.into(), error })
-        });
-        Ok(PackageResult {
-            success: wire.package_msg == "success",
-            rejected: rejected.collect(),
-            raw,
-        })
+        let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
+        for Entry { txid, error, other } in wire.tx_results.into_values() {
+            match error {
+                Some(error) => rejected.push(RejectedTx { txid: txid.into(), error }),
+                None if other.is_none() => accepted.push(txid.into()),
+                None => {}
+            }
+        }
+        Ok(PackageResult { success: wire.package_msg == "success", accepted, rejected, raw })
     }
 
     /// Asks whether the node would take these transactions (`testmempoolaccept`, 0.17; several that depend on each other: 22).

@@ -68,6 +68,7 @@ async fn a_package_names_what_was_rejected() {
                 "tx-results": {
                     "a": {"txid": "01".repeat(32), "vsize": 110},
                     "b": {"txid": "02".repeat(32), "error": "min relay fee not met"},
+                    "c": {"txid": "03".repeat(32), "other-wtxid": "04".repeat(32)},
                 },
             }))
         })
@@ -75,6 +76,7 @@ async fn a_package_names_what_was_rejected() {
     .await;
     let result = node.daemon().submit_package(&["00", "01"]).await.unwrap();
     assert!(!result.success);
+    assert_eq!(result.accepted, ["01".repeat(32).parse().unwrap()]);
     assert_eq!(result.rejected.len(), 1);
     assert_eq!(result.rejected[0].txid.to_string(), "02".repeat(32));
     assert_eq!(result.rejected[0].error, "min relay fee not met");

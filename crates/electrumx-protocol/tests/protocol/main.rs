@@ -21,6 +21,7 @@ mod padding;
 mod protocol_1_7;
 mod robustness;
 mod rules;
+mod sockets;
 mod table;
 mod vectors;
 mod world;

@@ -302,6 +302,45 @@ fn unsubscribed_is_not_told(world: &mut World) -> Result<()> {
     world.watcher.expect_silence(Duration::from_millis(200))
 }
 
+/// A server would look at the node only long after the test has failed.
+const RARELY: [(&str, &str); 2] =
+    [("DAEMON_POLL_INTERVAL_BLOCKS", "600000"), ("DAEMON_POLL_INTERVAL_MEMPOOL", "600000")];
+
+#[test]
+fn what_the_node_takes_of_a_package_is_seen_at_once() {
+    let node = Regtest::start().unwrap();
+    let mut coins = Coins::new(&node, 7);
+    coins.mature(4).unwrap();
+    coins.split(10, 1_000_000).unwrap();
+    node.mine(1).unwrap();
+    let db = tempfile::tempdir().unwrap();
+    let mut server = start_server(&node, db.path(), &RARELY).unwrap();
+    server.wait_ready(PATIENCE).unwrap();
+
+    let script = coins.script(ScriptKind::P2wpkh);
+    let next = coins.script(ScriptKind::P2tr);
+    let mut watcher = Watcher::new(&server, &[&script, &next]).unwrap();
+    let parent = coins.build(&[(script.clone(), 400_000)]).unwrap();
+    coins.learn(&parent);
+    let coin = OutPoint::new(parent.compute_txid(), 0);
+    let mut child = coins.build_spend(&[coin], &[(next.clone(), 300_000)]).unwrap();
+    // Its signature is of another transaction.
+    child.lock_time = bitcoin::absolute::LockTime::from_consensus(1);
+    let package = json!([serialize_hex(&parent), serialize_hex(&child)]);
+    let answer = watcher.client.call("blockchain.transaction.broadcast_package", json!([package]));
+    let answer = answer.unwrap();
+    assert_eq!(answer["success"], false);
+    assert_eq!(answer["errors"][0]["txid"], child.compute_txid().to_string(), "{answer}");
+    let mut truth = Truth::default();
+    truth.scan_mempool(&node).unwrap();
+    for script in [&script, &next] {
+        seen_at_once(&mut watcher.client, &truth, script).unwrap();
+    }
+    assert_eq!(truth.mempool_json(&script).as_array().map(Vec::len), Some(1));
+    let told = watcher.expect_once(&truth).unwrap();
+    assert_eq!(told, Told { tips: 0, scripts: BTreeSet::from([script]) });
+}
+
 #[test]
 fn an_own_broadcast_is_seen_at_once_by_everyone() {
     let node = Regtest::start().unwrap();
@@ -310,10 +349,7 @@ fn an_own_broadcast_is_seen_at_once_by_everyone() {
     coins.split(10, 1_000_000).unwrap();
     node.mine(1).unwrap();
     let db = tempfile::tempdir().unwrap();
-    // It would look at the node only long after the test has failed.
-    let rarely =
-        [("DAEMON_POLL_INTERVAL_BLOCKS", "600000"), ("DAEMON_POLL_INTERVAL_MEMPOOL", "600000")];
-    let mut server = start_server(&node, db.path(), &rarely).unwrap();
+    let mut server = start_server(&node, db.path(), &RARELY).unwrap();
     server.wait_ready(PATIENCE).unwrap();
 
     let script = coins.script(ScriptKind::P2wpkh);
