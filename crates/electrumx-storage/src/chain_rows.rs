@@ -11,6 +11,7 @@ use crate::chain::Chain;
 use crate::codec::{self, push_varint, take_tx_num, tx_key, u32_key};
 use crate::failure::Failure;
 use crate::fixed_rows::{FixedRows, place};
+use crate::read_ahead::Wanted;
 use crate::tables::{COUNTS_A_ROW, ChainTables, Origin, POSITIONS_A_ROW, TXIDS_A_ROW};
 
 type Txn<'a> = RoTxn<'a, AnyTls>;
@@ -210,6 +211,28 @@ impl<'txn> TxidReader<'txn> {
     fn short(&self) -> StoreError {
         self.tables.txids.corrupt("a row is short")
     }
+}
+
+/// Has the rows of a base read that hold the ids of ascending transactions; others are left out.
+pub(crate) fn want_txids(
+    txn: &Txn<'_>,
+    tables: &ChainTables,
+    numbers: impl Iterator<Item = u64>,
+) -> Result<(), StoreError> {
+    let mut wanted = Wanted::default();
+    let mut before = None;
+    for number in numbers {
+        let (row, _) = place(tables.txids, TXIDS_A_ROW, number)?;
+        if before.replace(row) != Some(row) {
+            // Where the row is does not take a look at it.
+            match tables.txids.get(txn, &u32_key(row))? {
+                Some(ids) => wanted.add(ids),
+                None => break,
+            }
+        }
+    }
+    wanted.ask();
+    Ok(())
 }
 
 /// Appends the ids of consecutive transactions that must exist in this tier.

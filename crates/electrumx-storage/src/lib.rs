@@ -25,6 +25,7 @@ mod open_error;
 mod options;
 mod published;
 mod read;
+mod read_ahead;
 mod room;
 mod shared;
 mod snapshot;

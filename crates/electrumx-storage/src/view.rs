@@ -18,6 +18,7 @@ use crate::chain::Chain;
 use crate::chain_rows::{self, TxidReader};
 use crate::codec::{self, output_key, part_key, script_key, txid_key};
 use crate::read;
+use crate::read_ahead;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -191,7 +192,15 @@ impl ChainView for LmdbView {
             .map(|(base, txn)| (TxidReader::new(&base.tables.chain, Default::default()), txn));
         // Collecting results would not know how many there will be.
         let mut found = Vec::with_capacity(numbers.len());
-        for number in numbers {
+        // A script's transactions are all over the chain: each may be a page to be waited for.
+        let prepare = |numbers: &[TxNum]| match self.base_tier() {
+            Some((base, txn)) => {
+                let numbers = numbers.iter().map(|number| number.0);
+                chain_rows::want_txids(txn, &base.tables.chain, numbers)
+            }
+            None => Ok(()),
+        };
+        read_ahead::in_runs(numbers, prepare, |number| {
             found.push(match &mut base {
                 _ if !self.has(*number) => {
                     return Err(tables.txids.corrupt(format!("it lacks {number:?}")));
@@ -199,7 +208,8 @@ impl ChainView for LmdbView {
                 Some((base, txn)) if number.0 < origin.txs => base.get(txn, number.0)?,
                 _ => tip.get(self.txn(), number.0)?,
             });
-        }
+            Ok(())
+        })?;
         Ok(found)
     }
 
