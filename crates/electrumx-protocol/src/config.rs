@@ -29,6 +29,8 @@ pub struct ServiceConfig {
     pub donation_address: String,
     /// Public names of this server and the ports of each, for `server.features`. Default: none.
     pub hosts: BTreeMap<String, HostPorts>,
+    /// Whether `server.peers.subscribe` lists those. Default: no, it lists none.
+    pub lists_itself: bool,
     /// Services as URLs (`ssl://host:port`), for `server.features`. Default: none.
     pub services: Vec<String>,
     /// History kept by the server in blocks, for `server.features`. Default: `None`, all of it.
@@ -71,6 +73,7 @@ impl ServiceConfig {
             banner: "You are connected to an $SERVER_SUBVERSION server.".into(),
             donation_address: String::new(),
             hosts: BTreeMap::new(),
+            lists_itself: false,
             services: Vec::new(),
             pruning: None,
             protocol_min: ProtocolVersion::V1_4,

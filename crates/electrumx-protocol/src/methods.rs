@@ -214,7 +214,7 @@ methods! {
     Features = "server.features"()
         Always "settings; no `hash_function` from 1.7 on";
     PeersSubscribe = "server.peers.subscribe"()
-        Always "always `[]`";
+        Always "settings: this server itself if `PEER_DISCOVERY` is `self`, else `[]`";
     Ping = "server.ping"(pong_len: Integer = "0", data: HexDigits = "\"\"")
         Always "`null`; from 1.7 on an object with as many zeros as asked for";
     Version = "server.version"(client_name: Name = "\"\"", protocol_version: Version = "\"1.4\"")

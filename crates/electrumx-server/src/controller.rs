@@ -213,6 +213,7 @@ fn service_config(env: &Env) -> anyhow::Result<ServiceConfig> {
     config.padding = env.sessions.padding;
     config.passthrough.clone_from(&env.passthrough);
     config.drop_client = env.sessions.drop_client.as_deref().map(Regex::new).transpose()?;
+    config.lists_itself = env.lists_itself;
     config.services = env.report_services.iter().map(ToString::to_string).collect();
     for service in &env.report_services {
         let ports = config.hosts.entry(service.host.clone()).or_default();

@@ -226,7 +226,8 @@ fn every_value_arrives() {
         ("JOURNAL_STREAM", "1:2"),
         ("ANON_LOGS", "yes"),
         ("PADDING", "all"),
-        ("PEER_DISCOVERY", "off"),
+        ("PEER_DISCOVERY", "Self"),
+        ("DAEMON_PASSTHROUGH", "uptime, getblockstats"),
         ("EVENT_LOOP_POLICY", "uvloop"),
         ("COST_SOFT_LIMIT", "20"),
         ("COST_HARD_LIMIT", "20"),
@@ -262,6 +263,8 @@ fn every_value_arrives() {
     assert_eq!(env.proxies.len(), 2);
     assert_eq!(env.report_services[1].to_string(), "ssl://example.org:50002");
     assert_eq!(env.donation_address, "bc1q");
+    assert!(env.lists_itself);
+    assert!(env.passthrough.iter().eq(["getblockstats", "uptime"]));
     assert_eq!(env.sessions.max_sessions, 5);
     assert_eq!(env.sessions.max_send_bytes, 350_000);
     assert_eq!(env.sessions.max_recv_bytes, 2_000_000);
@@ -299,6 +302,7 @@ fn what_is_wrong_is_said_with_its_place() {
         ("DAEMON_URL", "https://u:hidden@h/", "https:// are not supported"),
         ("DAEMON_URL", "u:hidden@h:99999", "not a number from 1 to 65535"),
         ("PADDING", "ws", "\"ws\" is none of off, tls and all"),
+        ("DAEMON_PASSTHROUGH", "uptime;stop", "\"uptime;stop\" is no name of a method"),
         ("CACHE_MB", "lots", "\"lots\" is not a whole number from 16 to 1000000"),
         ("CACHE_MB", "1", "from 16"),
         ("MAX_SESSIONS", "-1", "\"-1\" is not a whole number"),

@@ -82,7 +82,7 @@ pub(crate) async fn call<N: Node>(
         Method::Banner => server::banner(session, params, out).await,
         Method::DonationAddress => server::donation_address(session, params, out),
         Method::Features => server::features_of(session, params, out),
-        Method::PeersSubscribe => server::peers(params, out),
+        Method::PeersSubscribe => server::peers(session, params, out),
         Method::Ping => server::ping(session, params, out),
         Method::Version => server::version(session, params, out),
     }

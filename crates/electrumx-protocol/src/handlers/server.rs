@@ -116,10 +116,29 @@ pub(super) fn features_of<N: Node>(
     Ok(())
 }
 
-/// `server.peers.subscribe()`: peers are not looked for.
-pub(super) fn peers(params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
+/// `server.peers.subscribe()`: peers are not looked for, so there is at most this server, by its public names.
+pub(super) fn peers<N: Node>(
+    session: &Session<N>,
+    params: Params<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), RpcError> {
     params.none()?;
-    out.extend_from_slice(b"[]");
+    let config = &session.service.config;
+    let hosts = config.hosts.iter().filter(|_| config.lists_itself);
+    json::array(out, hosts, |out, (host, ports)| {
+        let mut traits = vec![format!("v{}", config.protocol_max)];
+        traits.extend(config.pruning.map(|blocks| format!("p{blocks}")));
+        traits.extend(ports.ssl.map(|port| format!("s{port}")));
+        traits.extend(ports.tcp.map(|port| format!("t{port}")));
+        // Where the address is to be, ElectrumX has the name as well if it knows none.
+        out.push(b'[');
+        json::string(out, host);
+        out.push(b',');
+        json::string(out, host);
+        out.push(b',');
+        json::array(out, traits, |out, text| json::string(out, &text));
+        out.push(b']');
+    });
     Ok(())
 }
 

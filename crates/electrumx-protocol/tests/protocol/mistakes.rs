@@ -22,11 +22,13 @@
 //! | errors as plain strings | [`errors_are_objects`] |
 //! | two transactions of a block in the wrong order | [`transactions_of_one_block_are_in_its_order`] |
 //! | `0` means true in boolean settings | [`zero_turns_a_setting_off`] |
+//! | no server listed where it is to tell of itself | [`a_server_that_is_to_tell_of_itself_lists_itself`] |
 //! | what clients call themselves kept without bound | [`what_a_client_calls_itself_is_cut`] |
 //!
 //! `listunspent` gives unconfirmed outputs height 0 and never −1, which has been called a mistake and is what the
-//! protocol wants. That `PEER_DISCOVERY=self` is to list the server itself waits for peers to be looked for.
+//! protocol wants.
 
+use electrumx_protocol::HostPorts;
 use serde_json::{Value, json};
 
 use crate::chain::{Chain, scripthash, tx};
@@ -346,4 +348,30 @@ async fn what_a_client_calls_itself_is_cut() {
     ask(&mut client, "server.version", json!(["x\n".repeat(100_000), "1.4"])).await;
     let kept = &server.service.sessions()[0].client;
     assert_eq!(*kept, "x".repeat(100));
+}
+
+#[tokio::test]
+async fn a_server_that_is_to_tell_of_itself_lists_itself() {
+    let ports = |tcp, ssl| HostPorts { tcp, ssl, ws: Some(50003), ..HostPorts::default() };
+    let mut config = config();
+    config.hosts = [
+        ("example.org".to_owned(), ports(Some(50001), Some(50002))),
+        ("x.onion".to_owned(), ports(Some(7), None)),
+    ]
+    .into();
+    for (lists_itself, expected) in [
+        (false, json!([])),
+        (
+            true,
+            json!([
+                ["example.org", "example.org", ["v1.7", "s50002", "t50001"]],
+                ["x.onion", "x.onion", ["v1.7", "t7"]],
+            ]),
+        ),
+    ] {
+        config.lists_itself = lists_itself;
+        let server = Server::with(Chain::new(), config.clone());
+        let answer = ask(&mut server.connect(), "server.peers.subscribe", json!([])).await;
+        assert_eq!(answer, expected);
+    }
 }

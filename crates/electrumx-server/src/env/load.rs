@@ -24,7 +24,7 @@ use super::proxies::proxies;
 use super::services::{Services, report_services, services};
 use super::settings::{Origin, Settings};
 use super::surroundings::Surroundings;
-use super::variable::Status;
+use super::variable::{Status, Variable};
 use super::variables::{
     ALL, ALLOW_ROOT, ANON_LOGS, BANNER_FILE, BULK_BLOCKS, CACHE_MB, COMPACT_MB,
     DAEMON_POLL_INTERVAL_BLOCKS, DAEMON_POLL_INTERVAL_MEMPOOL, DB_DIRECTORY, DONATION_ADDRESS,
@@ -97,6 +97,7 @@ impl Env {
             certificate,
             proxies: proxies(&mut settings),
             report_services: report_services(&mut settings),
+            lists_itself: is(&settings, &PEER_DISCOVERY, "self"),
             banner_file: settings.path(&BANNER_FILE).map(|file| db_directory.join(file)),
             db_directory,
             donation_address: settings.text(&DONATION_ADDRESS).unwrap_or_default().to_owned(),
@@ -168,7 +169,7 @@ fn resembling(name: &str) -> String {
         (front + back).min(a.len().min(b.len()))
     };
     let upper = name.to_uppercase();
-    let close = |v: &&super::variable::Variable| {
+    let close = |v: &&Variable| {
         let longest = v.name.len().max(upper.len());
         longest - same(v.name, &upper) <= 2
     };
@@ -180,11 +181,11 @@ fn resembling(name: &str) -> String {
 fn note_unused(settings: &Settings, notes: &mut Notes) {
     for variable in ALL {
         let Some(origin) = settings.origin(variable) else { continue };
-        // Off is what there is.
-        let off = variable.name == PEER_DISCOVERY.name
-            && settings.text(variable).is_some_and(|value| value.eq_ignore_ascii_case("off"));
+        // These are what there is.
+        let done = variable.name == PEER_DISCOVERY.name
+            && (is(settings, variable, "off") || is(settings, variable, "self"));
         match variable.status {
-            Status::Later(belongs_to) if !off => notes.warn(format!(
+            Status::Later(belongs_to) if !done => notes.warn(format!(
                 "{} from {origin} has no effect: this version lacks {belongs_to}",
                 variable.name
             )),
@@ -194,6 +195,11 @@ fn note_unused(settings: &Settings, notes: &mut Notes) {
             _ => {}
         }
     }
+}
+
+/// Tells whether a variable has this value, in any case.
+fn is(settings: &Settings, variable: &Variable, value: &str) -> bool {
+    settings.text(variable).is_some_and(|text| text.eq_ignore_ascii_case(value))
 }
 
 fn db_directory(

@@ -94,6 +94,8 @@ pub struct Env {
     pub proxies: Vec<IpNet>,
     /// `REPORT_SERVICES`: where clients are told that this server is. Default: none.
     pub report_services: Vec<Service>,
+    /// `PEER_DISCOVERY=self`: whether those are what clients are told that ask for servers. Default: no.
+    pub lists_itself: bool,
     /// `BANNER_FILE`: the text for clients; relative names are below [`Self::db_directory`], as in ElectrumX.
     pub banner_file: Option<PathBuf>,
     /// `DONATION_ADDRESS`; empty by default.

@@ -317,7 +317,7 @@ pub(crate) const PEER_DISCOVERY: Variable = Variable::new(
     Group::Peers,
     "on|off|self",
     "on",
-    "Whether to look for other servers, or (self) only to tell of this one.",
+    "Whether to look for other servers, or (self, which is done already) only to tell of this one: server.peers.subscribe lists REPORT_SERVICES then.",
 )
 .later(PEERS);
 pub(crate) const PEER_ANNOUNCE: Variable = Variable::new(

@@ -64,6 +64,7 @@ impl World {
             ("DONATION_ADDRESS", DONATION),
             ("BANNER_FILE", banner.path().to_str().context("not UTF-8")?),
             ("REPORT_SERVICES", &SERVICES.join(",")),
+            ("PEER_DISCOVERY", "self"),
             ("DAEMON_PASSTHROUGH", "getblockcount,getblockhash,getblockheader,getblock"),
         ];
         let mut server = start_server(&node, db.path(), &settings)?;

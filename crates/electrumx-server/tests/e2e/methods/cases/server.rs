@@ -39,7 +39,11 @@ pub(super) fn fill(world: &World, version: ProtocolVersion, cases: &mut Cases) -
             }
             cases.result(json!([]), features);
         }
-        "server.peers.subscribe" => cases.result(json!([]), json!([])),
+        "server.peers.subscribe" => {
+            let itself = json!(["example.org", "example.org", ["v1.7", "s50002", "t50001"]]);
+            cases.result(json!([]), json!([itself]));
+            cases.result(json!({}), json!([itself]));
+        }
         "server.ping" => ping(version, cases),
         "server.version" => {
             let pair = world.version_pair(&version.to_string());
