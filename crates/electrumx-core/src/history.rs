@@ -154,16 +154,17 @@ pub struct StatusHasher {
 impl StatusHasher {
     /// Adds one entry; `height` is 0 or −1 for unconfirmed transactions.
     pub fn push(&mut self, txid: &Txid, height: i64) {
-        use std::fmt::Write as _;
-        let mut line = ArrayWriter::<96>::default();
-        // Histories have entries by the hundred thousand, and `Display` takes its time for hex.
+        // Histories have entries by the hundred thousand, and `Display` takes its time for hex and numbers.
         let mut displayed = txid.to_byte_array();
         displayed.reverse();
+        let mut number = itoa::Buffer::new();
+        let number = number.format(height).as_bytes();
         // 64 digits, and a height has at most 20, so the line always fits.
-        let _ = faster_hex::hex_encode(&displayed, &mut line.bytes[..64]);
-        line.len = 64;
-        let _ = write!(line, ":{height}:");
-        self.hasher.update(line.as_bytes());
+        let mut line = [b':'; 64 + 1 + 20 + 1];
+        let _ = faster_hex::hex_encode(&displayed, &mut line[..64]);
+        let end = 65 + number.len();
+        line[65..end].copy_from_slice(number);
+        self.hasher.update(&line[..=end]);
         self.entries += 1;
     }
 
@@ -207,32 +208,5 @@ impl std::fmt::Display for StatusHash {
 impl std::fmt::Debug for StatusHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "StatusHash({self})")
-    }
-}
-
-/// A text buffer on the stack: status lines are written by the hundred thousand.
-struct ArrayWriter<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Default for ArrayWriter<N> {
-    fn default() -> Self {
-        Self { bytes: [0; N], len: 0 }
-    }
-}
-
-impl<const N: usize> ArrayWriter<N> {
-    fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl<const N: usize> std::fmt::Write for ArrayWriter<N> {
-    fn write_str(&mut self, text: &str) -> std::fmt::Result {
-        let end = self.len + text.len();
-        self.bytes.get_mut(self.len..end).ok_or(std::fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
     }
 }

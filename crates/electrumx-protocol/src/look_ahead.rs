@@ -18,6 +18,9 @@ const LEAST: usize = 16;
 
 impl<N: Node> Session<N> {
     /// Begins to read what the last of these requests ask for, which came and are yet to be answered.
+    ///
+    /// Only if they all are subscriptions: a client that asks for the histories in between needs them on one core, and each
+    /// entry that comes from another core's cache is as dear as reading it.
     pub(crate) fn look_ahead<'a>(&self, coming: impl ExactSizeIterator<Item = &'a str>) {
         // On a single core there may still be a disk to wait for.
         let cores = self.service.cores.max(2);
@@ -26,13 +29,16 @@ impl<N: Node> Session<N> {
         if later < LEAST {
             return;
         }
-        let mut scripts = coming.skip(own).filter_map(|text| subscribed_script(self, text));
+        let mut scripts = coming.skip(own).map_while(|text| subscribed_script(self, text));
         let reader = &self.service.reader;
         let Some(first) = scripts.next().filter(|first| !reader.scripts().has_status(first)) else {
             return;
         };
         let scripts: Vec<HashX> = std::iter::once(first).chain(scripts).collect();
-        for scripts in scripts.chunks(later.div_ceil(cores - 1).max(LEAST)) {
+        if scripts.len() < LEAST {
+            return;
+        }
+        for scripts in scripts.chunks(scripts.len().div_ceil(cores - 1).max(LEAST)) {
             reader.foresee(scripts.to_vec());
         }
     }
