@@ -57,7 +57,9 @@ impl<'a> Params<'a> {
             return Err(RpcError::InvalidParams("params is an array or an object".into()));
         }
         let mut json = serde_json::Deserializer::from_str(raw);
-        json.deserialize_any(&mut arguments).map_err(|_| RpcError::InvalidJson)?;
+        // It is JSON, as was checked. What can still be wrong is a name: half of a surrogate pair is no text.
+        let is_read = json.deserialize_any(&mut arguments);
+        is_read.map_err(|_| RpcError::InvalidParams("an argument's name is not text".into()))?;
         if let Some(problem) = arguments.problem {
             return Err(RpcError::InvalidParams(problem));
         }

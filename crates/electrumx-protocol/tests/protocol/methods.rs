@@ -121,6 +121,7 @@ async fn wrong_script_hashes_are_refused_by_every_method() {
                 ("[]", &bad_params("missing argument: scripthash")),
                 (&format!(r#"["{a}",1,2,3]"#), &bad_params(&too_many)),
                 (&format!(r#"{{"script":"{a}"}}"#), &bad_params("unknown argument: script")),
+                (r#"{"\udf11":1}"#, &bad_params("an argument's name is not text")),
                 (r#"["zz"]"#, &not_valid("zz")),
                 (&format!(r#"["{a}0"]"#), &not_valid(&format!("{a}0"))),
                 ("[5]", &not_valid("5")),
