@@ -41,10 +41,9 @@ impl Lines {
     }
 
     /// Returns the whole lines that are left, if they are UTF-8.
-    pub(crate) fn coming(&self) -> Vec<&str> {
+    pub(crate) fn coming(&self) -> std::str::Lines<'_> {
         let end = memchr::memrchr(b'\n', &self.buffer).unwrap_or(0);
-        let text = std::str::from_utf8(&self.buffer[..end]).unwrap_or_default();
-        text.lines().collect()
+        std::str::from_utf8(&self.buffer[..end]).unwrap_or_default().lines()
     }
 
     /// Takes the next line, without its end.

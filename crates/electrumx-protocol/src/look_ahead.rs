@@ -21,11 +21,12 @@ impl<N: Node> Session<N> {
     ///
     /// Only if they all are subscriptions: a client that asks for the histories in between needs them on one core, and each
     /// entry that comes from another core's cache is as dear as reading it.
-    pub(crate) fn look_ahead<'a>(&self, coming: impl ExactSizeIterator<Item = &'a str>) {
+    pub(crate) fn look_ahead<'a>(&self, coming: impl Iterator<Item = &'a str> + Clone) {
         // On a single core there may still be a disk to wait for.
         let cores = self.service.cores.max(2);
-        let own = coming.len().div_ceil(cores);
-        let later = coming.len() - own;
+        let count = coming.clone().count();
+        let own = count.div_ceil(cores);
+        let later = count - own;
         if later < LEAST {
             return;
         }

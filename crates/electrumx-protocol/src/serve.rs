@@ -170,7 +170,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
                 Ok(0) | Err(_) => Err(CloseReason::ClientLeft),
                 Ok(count) => {
                     lines.was_read(count);
-                    session.look_ahead(lines.coming().into_iter());
+                    session.look_ahead(lines.coming());
                     member.stats.recv_bytes.fetch_add(count as u64, Relaxed);
                     Ok(())
                 }

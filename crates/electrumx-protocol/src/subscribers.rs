@@ -20,65 +20,63 @@ pub(crate) struct Subscribers<T>(Mutex<T>);
 pub(crate) trait Table {
     type Key: Copy;
 
-    fn get(&self, key: &Self::Key) -> Option<&Members>;
     fn keys(&self) -> impl ExactSizeIterator<Item = &Self::Key>;
-    /// Changes the members of a key, which are none at first.
-    fn change(&mut self, key: Self::Key, change: impl FnOnce(&mut Members));
+    fn get(&self, key: &Self::Key) -> Option<&Members>;
+    fn get_mut(&mut self, key: &Self::Key) -> Option<&mut Members>;
+    /// Returns the members of a key, which are none at first.
+    fn members(&mut self, key: Self::Key) -> &mut Members;
+    fn remove(&mut self, key: &Self::Key);
 }
 
-impl<K: Copy + Eq + Hash> Table for FxHashMap<K, Members> {
-    type Key = K;
+macro_rules! table {
+    ($map:ident, $($of_key:ident)+) => {
+        impl<K: Copy $(+ $of_key)+> Table for $map<K, Members> {
+            type Key = K;
 
-    fn get(&self, key: &K) -> Option<&Members> {
-        self.get(key)
-    }
+            fn keys(&self) -> impl ExactSizeIterator<Item = &K> {
+                self.keys()
+            }
 
-    fn keys(&self) -> impl ExactSizeIterator<Item = &K> {
-        self.keys()
-    }
+            fn get(&self, key: &K) -> Option<&Members> {
+                self.get(key)
+            }
 
-    fn change(&mut self, key: K, change: impl FnOnce(&mut Members)) {
-        let members = self.entry(key).or_insert_with(|| Vec::with_capacity(1));
-        change(members);
-        if members.is_empty() {
-            self.remove(&key);
+            fn get_mut(&mut self, key: &K) -> Option<&mut Members> {
+                self.get_mut(key)
+            }
+
+            fn members(&mut self, key: K) -> &mut Members {
+                self.entry(key).or_insert_with(|| Vec::with_capacity(1))
+            }
+
+            fn remove(&mut self, key: &K) {
+                self.remove(key);
+            }
         }
-    }
+    };
 }
 
-impl<K: Copy + Ord> Table for BTreeMap<K, Members> {
-    type Key = K;
-
-    fn get(&self, key: &K) -> Option<&Members> {
-        self.get(key)
-    }
-
-    fn keys(&self) -> impl ExactSizeIterator<Item = &K> {
-        self.keys()
-    }
-
-    fn change(&mut self, key: K, change: impl FnOnce(&mut Members)) {
-        let members = self.entry(key).or_insert_with(|| Vec::with_capacity(1));
-        change(members);
-        if members.is_empty() {
-            self.remove(&key);
-        }
-    }
-}
+table!(FxHashMap, Eq Hash);
+table!(BTreeMap, Ord);
 
 impl<T: Table> Subscribers<T> {
     /// Subscribes a session, once however often it is called.
     pub(crate) fn add(&self, key: T::Key, member: &Arc<Member>) {
-        self.0.lock().change(key, |members| {
-            if members.iter().all(|other| other.id != member.id) {
-                members.push(Arc::clone(member));
-            }
-        });
+        let mut table = self.0.lock();
+        let members = table.members(key);
+        if members.iter().all(|other| other.id != member.id) {
+            members.push(Arc::clone(member));
+        }
     }
 
     /// Removes the subscription of the session of this number, if there is one.
     pub(crate) fn remove(&self, key: T::Key, id: u64) {
-        self.0.lock().change(key, |members| members.retain(|member| member.id != id));
+        let mut table = self.0.lock();
+        let Some(members) = table.get_mut(&key) else { return };
+        members.retain(|member| member.id != id);
+        if members.is_empty() {
+            table.remove(&key);
+        }
     }
 
     /// Does something with each session that subscribed to this. Nobody else can subscribe meanwhile.

@@ -12,6 +12,7 @@ mod outpoint;
 mod passthrough;
 mod scripthash;
 pub(crate) mod server;
+mod subscription;
 mod transaction;
 mod tx_height;
 

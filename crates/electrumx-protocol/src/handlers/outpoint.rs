@@ -4,9 +4,9 @@ use electrumx_core::ScriptHash;
 use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::block;
 
+use super::subscription;
 use crate::error::RpcError;
 use crate::hub::Posted;
-use crate::json;
 use crate::node::Node;
 use crate::outpoint::OutputFacts;
 use crate::params::{Arg, Params};
@@ -68,8 +68,7 @@ pub(super) async fn status<N: Node>(
     Ok(())
 }
 
-/// `blockchain.outpoint.subscribe(tx_hash, txout_idx, spk_hint)`. The order of steps matters: see
-/// [`Session`].
+/// `blockchain.outpoint.subscribe(tx_hash, txout_idx, spk_hint)`.
 pub(super) async fn subscribe<N: Node>(
     session: &mut Session<N>,
     params: Params<'_>,
@@ -77,19 +76,8 @@ pub(super) async fn subscribe<N: Node>(
 ) -> Result<(), RpcError> {
     let Named { outpoint, spelled, index, cannot_be_spent, hint } = named(params)?;
     let is_new = !session.outpoints.contains_key(&outpoint);
-    if is_new {
-        session.check_subscriptions()?;
-    }
-    session.service.hub.outpoints.add(outpoint, &session.member);
-    let facts = match facts(session, outpoint, hint).await {
-        Ok(facts) => facts,
-        Err(error) => {
-            if is_new {
-                session.service.hub.outpoints.remove(outpoint, session.member.id);
-            }
-            return Err(error);
-        }
-    };
+    let begun = subscription::begin(session, &session.service.hub.outpoints, outpoint, is_new)?;
+    let facts = begun.with(facts(session, outpoint, hint).await)?;
     let told = Posted { stamp: facts.stamp, state: facts.state.status(cannot_be_spent) };
     let subscription = OutpointSubscription { spelled, index, cannot_be_spent, told };
     session.outpoints.insert(outpoint, subscription);
@@ -107,8 +95,6 @@ pub(super) fn unsubscribe<N: Node>(
     let ([tx_hash, txout_idx], []) = params.read(["tx_hash", "txout_idx"], [])?;
     let (outpoint, _) = outpoint(tx_hash, txout_idx)?;
     let was_subscribed = session.outpoints.remove(&outpoint).is_some();
-    session.service.hub.outpoints.remove(outpoint, session.member.id);
-    session.count_subscriptions();
-    json::boolean(out, was_subscribed);
+    subscription::end(session, &session.service.hub.outpoints, outpoint, was_subscribed, out);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::{HashX, ScriptHash};
 
-use super::{read, read_usual, write_long};
+use super::{read, read_usual, subscription, write_long};
 use crate::error::RpcError;
 use crate::height_range::HeightRange;
 use crate::hub::{Posted, PostedStatus};
@@ -230,8 +230,7 @@ pub(crate) fn subscribed_script<N: Node>(session: &Session<N>, text: &str) -> Op
     naming.hashx(session, request.params).ok()
 }
 
-/// `blockchain.scripthash.subscribe(scripthash)`, `blockchain.scriptpubkey.subscribe(scriptpubkey)`. The
-/// order of steps matters: see [`Session`].
+/// `blockchain.scripthash.subscribe(scripthash)`, `blockchain.scriptpubkey.subscribe(scriptpubkey)`.
 pub(super) async fn subscribe<N: Node>(
     session: &mut Session<N>,
     naming: Naming,
@@ -241,20 +240,8 @@ pub(super) async fn subscribe<N: Node>(
     let (scripthash, spelled) = naming.read(session, params)?;
     let hashx = session.service.reader.key().hashx(&scripthash);
     let is_new = !session.scripts.contains_key(&hashx);
-    if is_new {
-        session.check_subscriptions()?;
-    }
-    session.service.hub.scripts.add(hashx, &session.member);
-    let status = read_status(session, hashx).await;
-    let told = match status {
-        Ok(status) => status,
-        Err(error) => {
-            if is_new {
-                session.service.hub.scripts.remove(hashx, session.member.id);
-            }
-            return Err(error);
-        }
-    };
+    let begun = subscription::begin(session, &session.service.hub.scripts, hashx, is_new)?;
+    let told = begun.with(read_status(session, hashx).await)?;
     let method = naming.subscribe_method();
     session.scripts.insert(hashx, Subscription { method, spelled, told });
     session.count_subscriptions();
@@ -295,8 +282,6 @@ pub(super) fn unsubscribe<N: Node>(
 ) -> Result<(), RpcError> {
     let hashx = naming.hashx(session, params)?;
     let was_subscribed = session.scripts.remove(&hashx).is_some();
-    session.service.hub.scripts.remove(hashx, session.member.id);
-    session.count_subscriptions();
-    json::boolean(out, was_subscribed);
+    subscription::end(session, &session.service.hub.scripts, hashx, was_subscribed, out);
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! Beyond the protocol: where a transaction is, and subscriptions to that.
 
-use super::read;
+use super::{read, subscription};
 use crate::error::RpcError;
-use crate::json;
 use crate::node::Node;
 use crate::params::Params;
 use crate::session::{Session, TxSubscription};
@@ -23,7 +22,7 @@ pub(super) async fn get<N: Node>(
     .await
 }
 
-/// `blockchain.transaction.subscribe(tx_hash)`. The order of steps matters: see [`Session`].
+/// `blockchain.transaction.subscribe(tx_hash)`.
 pub(super) async fn subscribe<N: Node>(
     session: &mut Session<N>,
     params: Params<'_>,
@@ -33,21 +32,10 @@ pub(super) async fn subscribe<N: Node>(
     let txid = tx_hash.txid()?;
     let spelled = tx_hash.text().unwrap_or_default().into();
     let is_new = !session.txs.contains_key(&txid);
-    if is_new {
-        session.check_subscriptions()?;
-    }
     let service = &session.service;
-    service.hub.txs.add(txid, &session.member);
-    let height = service.reader.read(move |reader, effort| reader.tx_height(effort, &txid)).await;
-    let told = match height {
-        Ok(told) => told,
-        Err(error) => {
-            if is_new {
-                service.hub.txs.remove(txid, session.member.id);
-            }
-            return Err(error);
-        }
-    };
+    let begun = subscription::begin(session, &service.hub.txs, txid, is_new)?;
+    let height = service.reader.read(move |reader, effort| reader.tx_height(effort, &txid));
+    let told = begun.with(height.await)?;
     session.txs.insert(txid, TxSubscription { spelled, told });
     session.count_subscriptions();
     tx_height::write(out, told.state);
@@ -63,8 +51,6 @@ pub(super) fn unsubscribe<N: Node>(
     let ([tx_hash], []) = params.read(["tx_hash"], [])?;
     let txid = tx_hash.txid()?;
     let was_subscribed = session.txs.remove(&txid).is_some();
-    session.service.hub.txs.remove(txid, session.member.id);
-    session.count_subscriptions();
-    json::boolean(out, was_subscribed);
+    subscription::end(session, &session.service.hub.txs, txid, was_subscribed, out);
     Ok(())
 }

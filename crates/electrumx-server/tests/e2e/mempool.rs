@@ -1,16 +1,18 @@
 //! What happens to unconfirmed transactions, and what sessions are told of it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 use electrumx_testkit::{
-    Coins, Content, ElectrumClient, Regtest, RegtestBuilder, ScriptKind, Truth, scripthash_hex,
-    wait_until,
+    Coins, Content, ElectrumClient, Regtest, RegtestBuilder, ScriptKind, ServerProcess, Truth,
+    scripthash_hex, wait_until,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::common::{PATIENCE, Setup, expect_error, start_server};
 use crate::watcher::{Told, Watcher};
@@ -302,20 +304,29 @@ fn unsubscribed_is_not_told(world: &mut World) -> Result<()> {
     world.watcher.expect_silence(Duration::from_millis(200))
 }
 
-/// A server would look at the node only long after the test has failed.
-const RARELY: [(&str, &str); 2] =
-    [("DAEMON_POLL_INTERVAL_BLOCKS", "600000"), ("DAEMON_POLL_INTERVAL_MEMPOOL", "600000")];
+/// Starts a node, fills a purse there, and makes a folder for a server.
+fn node_with_coins(seed: u64) -> Result<(Regtest, Coins, TempDir)> {
+    let node = Regtest::start()?;
+    let mut coins = Coins::new(&node, seed);
+    coins.mature(4)?;
+    coins.split(10, 1_000_000)?;
+    node.mine(1)?;
+    Ok((node, coins, tempfile::tempdir()?))
+}
+
+/// Starts a server that would look at the node only long after the test has failed.
+fn rarely_looking(node: &Regtest, db: &Path) -> Result<ServerProcess> {
+    let rarely =
+        [("DAEMON_POLL_INTERVAL_BLOCKS", "600000"), ("DAEMON_POLL_INTERVAL_MEMPOOL", "600000")];
+    let mut server = start_server(node, db, &rarely)?;
+    server.wait_ready(PATIENCE)?;
+    Ok(server)
+}
 
 #[test]
 fn what_the_node_takes_of_a_package_is_seen_at_once() {
-    let node = Regtest::start().unwrap();
-    let mut coins = Coins::new(&node, 7);
-    coins.mature(4).unwrap();
-    coins.split(10, 1_000_000).unwrap();
-    node.mine(1).unwrap();
-    let db = tempfile::tempdir().unwrap();
-    let mut server = start_server(&node, db.path(), &RARELY).unwrap();
-    server.wait_ready(PATIENCE).unwrap();
+    let (node, mut coins, db) = node_with_coins(7).unwrap();
+    let server = rarely_looking(&node, db.path()).unwrap();
 
     let script = coins.script(ScriptKind::P2wpkh);
     let next = coins.script(ScriptKind::P2tr);
@@ -343,14 +354,8 @@ fn what_the_node_takes_of_a_package_is_seen_at_once() {
 
 #[test]
 fn an_own_broadcast_is_seen_at_once_by_everyone() {
-    let node = Regtest::start().unwrap();
-    let mut coins = Coins::new(&node, 6);
-    coins.mature(4).unwrap();
-    coins.split(10, 1_000_000).unwrap();
-    node.mine(1).unwrap();
-    let db = tempfile::tempdir().unwrap();
-    let mut server = start_server(&node, db.path(), &RARELY).unwrap();
-    server.wait_ready(PATIENCE).unwrap();
+    let (node, mut coins, db) = node_with_coins(6).unwrap();
+    let server = rarely_looking(&node, db.path()).unwrap();
 
     let script = coins.script(ScriptKind::P2wpkh);
     let next = coins.script(ScriptKind::P2tr);
