@@ -24,4 +24,4 @@ pub use rpc::{
     BlockchainInfo, EstimateMode, MempoolAccept, MempoolInfo, NetworkInfo, PackageResult,
     RejectedTx, SequencedMempool, ZmqNotification,
 };
-pub use zmq::{ZmqConfig, ZmqEvent, ZmqFeed};
+pub use zmq::{RecentTxs, ZmqConfig, ZmqEvent, ZmqFeed};

@@ -10,7 +10,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use electrumx_core::bitcoin::blockdata::constants::ChainHash;
-use electrumx_core::bitcoin::{Address, Network, OutPoint, ScriptBuf};
+use electrumx_core::bitcoin::{Address, Network, OutPoint, ScriptBuf, Txid};
 use electrumx_core::mempool::Mempool;
 use electrumx_core::{BlockId, BlockTouches, ChainView, Changes, HashX, Index, StoreError};
 use parking_lot::RwLock;
@@ -30,6 +30,7 @@ use crate::posting::{Post, Posting};
 use crate::reader::{Effort, Reader};
 use crate::script::unconfirmed_txs;
 use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
+use crate::tx_height::TxHeight;
 use crate::version::ProtocolVersion;
 
 /// Most scripts, outpoints or transactions whose states are computed from one snapshot when notifying: bounds how long it is
@@ -38,8 +39,14 @@ const NOTIFY_CHUNK: usize = 256;
 /// How long a tip is held back for what is to be told along with it.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// So few are not worth another thread.
+/// Fewer are not worth a further thread.
 const LEAST_CHUNK: usize = 32;
+
+/// So few are read where the round runs, if that takes little.
+const FEW: usize = 4;
+
+/// Reads states from one snapshot.
+type Read<K, T> = fn(&Reader, Effort, &[K]) -> Result<Vec<T>, StoreError>;
 
 /// The Electrum service: index, mempool view and node, and the sessions that are served from them.
 ///
@@ -155,20 +162,30 @@ impl<N: Node> Service<N> {
         })
         .await?;
         let txs = hub.txs.among(&touched.txs);
-        self.in_chunks(&txs, Reader::tx_heights, |(txid, posted)| {
+        self.in_chunks(&txs, tx_heights, |(txid, posted)| {
             let post = Post::Tx(txid, posted);
             hub.txs.each(&txid, |member| posting.post(member, post));
         })
         .await
     }
 
-    /// Reads states on all cores, and hands on each chunk as it is done.
+    /// Reads states, many on all cores, and hands on each chunk as it is done.
     async fn in_chunks<K: Copy + Send + 'static, T: Send + 'static>(
         &self,
         keys: &[K],
-        read: fn(&Reader, Vec<K>) -> Result<Vec<T>, StoreError>,
+        read: Read<K, T>,
         mut take: impl FnMut(T),
     ) -> Result<(), StoreError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        if keys.len() <= FEW
+            && let Some(Ok(done)) =
+                self.reader.at_once(|reader| Ok(read(reader, Effort::Little, keys)?))
+        {
+            done.into_iter().for_each(take);
+            return Ok(());
+        }
         let cores = self.cores;
         let size = keys.len().div_ceil(cores).clamp(LEAST_CHUNK, NOTIFY_CHUNK);
         let mut chunks = keys.chunks(size);
@@ -178,7 +195,7 @@ impl<N: Node> Service<N> {
                 && let Some(chunk) = chunks.next()
             {
                 let (reader, chunk) = (Arc::clone(&self.reader), chunk.to_vec());
-                running.spawn_blocking(move || read(&reader, chunk));
+                running.spawn_blocking(move || read(&reader, Effort::Whole, &chunk));
             }
             let Some(done) = running.join_next().await else { return Ok(()) };
             done.unwrap_or_else(|error| Err(unfinished(error)))?.into_iter().for_each(&mut take);
@@ -352,20 +369,21 @@ fn unfinished(error: JoinError) -> StoreError {
 /// Computes statuses from one snapshot; `None` for a history that is too large.
 fn statuses(
     reader: &Reader,
-    scripts: Vec<HashX>,
+    effort: Effort,
+    scripts: &[HashX],
 ) -> Result<Vec<(HashX, Option<PostedStatus>)>, StoreError> {
     let snapshot = reader.whole_snapshot(|mempool, view| {
         let unconfirmed = scripts.iter().map(|hashx| unconfirmed_txs(mempool, view, hashx));
         unconfirmed.collect::<Result<Vec<_>, _>>()
     })?;
     let mut statuses = Vec::with_capacity(scripts.len());
-    for (hashx, unconfirmed) in scripts.into_iter().zip(snapshot.unconfirmed) {
-        let posted = match reader.status(Effort::Whole, &*snapshot.view, &hashx, &unconfirmed) {
+    for (hashx, unconfirmed) in scripts.iter().zip(snapshot.unconfirmed) {
+        let posted = match reader.status(effort, &*snapshot.view, hashx, &unconfirmed) {
             Ok(state) => Some(Posted { stamp: snapshot.stamp, state }),
-            Err(StoreError::TooMany { .. }) => None,
+            Err(StoreError::TooMany { .. }) if effort == Effort::Whole => None,
             Err(error) => return Err(error),
         };
-        statuses.push((hashx, posted));
+        statuses.push((*hashx, posted));
     }
     Ok(statuses)
 }
@@ -373,7 +391,8 @@ fn statuses(
 /// Reads the states of outpoints from one snapshot.
 fn states(
     reader: &Reader,
-    outpoints: Vec<OutPoint>,
+    _: Effort,
+    outpoints: &[OutPoint],
 ) -> Result<Vec<(OutPoint, Posted<OutputFacts>)>, StoreError> {
     let snapshot = reader.whole_snapshot(|mempool, view| {
         let facts =
@@ -382,5 +401,14 @@ fn states(
     })?;
     let stamp = snapshot.stamp;
     let states = snapshot.unconfirmed.into_iter().map(|state| Posted { stamp, state });
-    Ok(outpoints.into_iter().zip(states).collect())
+    Ok(outpoints.iter().copied().zip(states).collect())
+}
+
+/// Reads the heights of transactions from one snapshot.
+fn tx_heights(
+    reader: &Reader,
+    _: Effort,
+    txids: &[Txid],
+) -> Result<Vec<(Txid, Posted<TxHeight>)>, StoreError> {
+    reader.tx_heights(txids)
 }

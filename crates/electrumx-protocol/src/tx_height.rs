@@ -40,15 +40,15 @@ impl Reader {
     /// Returns the heights of transactions, all from one snapshot.
     pub(crate) fn tx_heights(
         &self,
-        txids: Vec<Txid>,
+        txids: &[Txid],
     ) -> Result<Vec<(Txid, Posted<TxHeight>)>, StoreError> {
         let snapshot = self.whole_snapshot(|mempool, _| {
             Ok(txids.iter().map(|txid| mempool.tx(txid).is_some()).collect::<Vec<_>>())
         })?;
         let mut heights = Vec::with_capacity(txids.len());
-        for (txid, is_unconfirmed) in txids.into_iter().zip(snapshot.unconfirmed) {
-            let state = height(&*snapshot.view, &txid, is_unconfirmed)?;
-            heights.push((txid, Posted { stamp: snapshot.stamp, state }));
+        for (txid, is_unconfirmed) in txids.iter().zip(snapshot.unconfirmed) {
+            let state = height(&*snapshot.view, txid, is_unconfirmed)?;
+            heights.push((*txid, Posted { stamp: snapshot.stamp, state }));
         }
         Ok(heights)
     }

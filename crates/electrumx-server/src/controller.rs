@@ -28,6 +28,7 @@ use crate::local_rpc;
 use crate::mempool_view::MempoolView;
 use crate::node::ServerNode;
 use crate::operator::Operator;
+use crate::own_thread;
 use crate::progress::ProgressReporter;
 use crate::source::{block_files, block_source};
 use crate::tx_files::TxFiles;
@@ -147,7 +148,7 @@ async fn serve(
             compactor: Arc::clone(&compactor),
             stop: stop.clone(),
         };
-        tasks.spawn(follower.run());
+        tasks.spawn(own_thread::run("follower", follower.run()));
         tasks.spawn(accept(entrance, service, follows, stop.clone()));
     }
     drop((store, operator));

@@ -4,6 +4,7 @@ mod feed;
 #[cfg(test)]
 mod model;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ pub(crate) fn channel() -> (FollowerHandle, Inbox) {
     (handle, Inbox { poke, accepted, rounds, hold })
 }
 
-/// The task that follows the node.
+/// What follows the node. It reads the index where it is, so it is to have a [thread of its own](crate::own_thread).
 pub(crate) struct Follower {
     pub(crate) index: IndexThread,
     pub(crate) mempool: Arc<MempoolView>,
@@ -83,7 +84,7 @@ impl Follower {
     /// moment and is tried again.
     pub(crate) async fn run(mut self) -> anyhow::Result<()> {
         let daemon = self.mempool.daemon().clone();
-        let feed = Feed::new(ZmqFeed::spawn(daemon, self.zmq.clone()));
+        let feed = Feed::new(ZmqFeed::spawn(self.mempool.coin(), daemon, self.zmq.clone()));
         let mut calls = Calls { look_now: LookNow::watch()?, feed };
         let result = self.follow(&mut calls).await;
         self.index.join().await;
@@ -184,14 +185,10 @@ impl Follower {
 
     /// Waits for the next look at the node, which is due at `until`. What can be told without one, accepted
     /// broadcasts and what the node's feed tells, is told at once meanwhile.
-    async fn wait(
-        &mut self,
-        mut until: Instant,
-        calls: &mut Calls,
-        touched: &mut Touched,
-    ) -> Haste {
+    async fn wait(&mut self, until: Instant, calls: &mut Calls, touched: &mut Touched) -> Haste {
         // Whatever the feed says, the node is not asked without a pause.
         let soonest = Instant::now() + SOON;
+        let mut is_due = pin!(tokio::time::sleep_until(until));
         loop {
             tokio::select! {
                 biased;
@@ -207,12 +204,15 @@ impl Follower {
                     let tip = self.following.borrow().tip;
                     match calls.feed.take(event, tip, &self.mempool, touched).await {
                         feed::Due::Now => return Haste::Block,
-                        feed::Due::At(at) => until = until.min(at.max(soonest)),
+                        feed::Due::At(at) => {
+                            let at = at.max(soonest).min(is_due.deadline());
+                            is_due.as_mut().reset(at);
+                        }
                         feed::Due::AsBefore => {}
                     }
                     self.tell(touched).await;
                 }
-                () = tokio::time::sleep_until(until) => return Haste::Usual,
+                () = &mut is_due => return Haste::Usual,
             }
         }
     }

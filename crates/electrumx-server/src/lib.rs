@@ -16,6 +16,7 @@ pub mod local_rpc;
 mod mempool_view;
 mod node;
 mod operator;
+mod own_thread;
 pub mod progress;
 pub mod rpc_client;
 pub mod signals;

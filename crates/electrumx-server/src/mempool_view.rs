@@ -8,10 +8,11 @@ mod standing;
 
 use std::sync::Arc;
 
+use electrumx_core::bitcoin::Txid;
 use electrumx_core::coin::Bitcoin;
 use electrumx_core::mempool::{Difference, Mempool, Resolved};
 use electrumx_core::{BlockId, Index};
-use electrumx_daemon::Daemon;
+use electrumx_daemon::{Daemon, DaemonError, RecentTxs};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
@@ -25,6 +26,9 @@ use broadcasts::{Broadcasts, Verdict};
 use load::Loaded;
 use news::News;
 use standing::{Held, Need, Standing};
+
+/// So few transactions are not worth another thread.
+const FEW: usize = 16;
 
 /// The mempool view and what feeds it.
 pub(crate) struct MempoolView {
@@ -57,6 +61,11 @@ impl MempoolView {
     ) -> Self {
         let (broadcasts, standing) = (Broadcasts::default(), Mutex::default());
         Self { coin, daemon, index, pool, broadcasts, standing }
+    }
+
+    /// Returns the coin whose transactions these are.
+    pub(crate) fn coin(&self) -> Bitcoin {
+        self.coin
     }
 
     /// Returns the client of the node.
@@ -120,14 +129,16 @@ impl MempoolView {
         Ok(Round::Consistent)
     }
 
-    /// Takes over what the node's feed says has changed since the last listing on top of `tip`.
+    /// Takes over what the node's feed says has changed since the last listing on top of `tip`. The node is asked for the
+    /// transactions that are not among its `recent` ones.
     ///
     /// Returns when a listing is due if the view does not equal the node's mempool for sure now. What
-    /// changed is added to `touched`.
+    /// changed is added to `touched`. It waits for the disk where it has to, so it is not for a thread that serves others.
     pub(crate) async fn follow(
         &self,
         tip: BlockId,
         events: &[PoolEvent],
+        recent: &RecentTxs,
         touched: &mut Touched,
     ) -> anyhow::Result<Option<Instant>> {
         let next = self.standing.lock().next_event(tip);
@@ -135,8 +146,9 @@ impl MempoolView {
             return Ok(Some(self.standing.lock().lose_count()));
         };
         let missing = self.pool.read().missing(&news.added);
-        // One that is gone already is told of by another event, or by a block.
-        let resolved = self.resolve(self.fetch(&missing).await?).await?;
+        let raws = self.recent_or_fetched(&missing, recent).await?;
+        let is_few = raws.len() <= FEW;
+        let resolved = if is_few { self.resolver(raws)() } else { self.resolve(raws).await }?;
         let complete = resolved.unresolved.is_empty();
         let mut pool = self.pool.write();
         let view = self.index.view()?;
@@ -152,6 +164,20 @@ impl MempoolView {
         touched.extend(pool.insert(added));
         drop(pool);
         Ok(self.standing.lock().followed(news.next, complete))
+    }
+
+    /// Returns raw transactions. One that is gone already is left out: another event tells of it, or a block.
+    async fn recent_or_fetched(
+        &self,
+        txids: &[Txid],
+        recent: &RecentTxs,
+    ) -> Result<Vec<Vec<u8>>, DaemonError> {
+        let found = recent.take(txids).await;
+        let lacks = txids.iter().zip(&found).filter(|(_, found)| found.is_none());
+        let lacks: Vec<Txid> = lacks.map(|(txid, _)| *txid).collect();
+        let mut raws: Vec<_> = found.into_iter().flatten().collect();
+        raws.extend(self.fetch(&lacks).await?);
+        Ok(raws)
     }
 
     /// Tells whether the node's counts are those of the view. A node that cannot be asked counts as agreeing.

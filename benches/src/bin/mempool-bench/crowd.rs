@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bitcoin::consensus::encode::serialize_hex;
 use electrumx_core::ScriptHash;
+use electrumx_core::coin::{Bitcoin, Network};
 use electrumx_daemon::{Daemon, DaemonConfig, NodeUrl, ZmqConfig, ZmqEvent, ZmqFeed};
-use electrumx_testkit::{Coins, Regtest, ScriptKind, ServerProcess};
+use electrumx_testkit::{Coins, ScriptKind, ServerProcess};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::large::Session;
-use crate::process::{CROWDED, PATIENCE, wait_for_pool};
+use crate::process::{CROWDED, PATIENCE, usual_node, wait_for_pool};
 
 /// Transactions of a block.
 const TXS: usize = 2_500;
@@ -26,7 +27,7 @@ const BLOCKS: usize = 3;
 
 /// Measures.
 pub(crate) async fn measure(exe: &Path, sessions: usize) -> anyhow::Result<()> {
-    let node = Regtest::builder().zmq(true).start()?;
+    let node = usual_node()?;
     let mut coins = Coins::new(&node, 2);
     coins.mature(40)?;
     for _ in 0..3 {
@@ -54,7 +55,7 @@ pub(crate) async fn measure(exe: &Path, sessions: usize) -> anyhow::Result<()> {
     let urls = NodeUrl::parse_list(&node.daemon_url()?, 18_443)?;
     let token = CancellationToken::new();
     let daemon = Daemon::new(DaemonConfig::new(urls), token.clone())?;
-    let mut feed = ZmqFeed::spawn(daemon, ZmqConfig::Auto);
+    let mut feed = ZmqFeed::spawn(Bitcoin::new(Network::Regtest), daemon, ZmqConfig::Auto);
     while feed.next().await != ZmqEvent::Gap {}
 
     for round in 1..=BLOCKS {

@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use bitcoin::consensus::encode::serialize_hex;
 use electrumx_benches::micros;
-use electrumx_testkit::{
-    Coins, ElectrumClient, Regtest, ScriptKind, ServerProcess, scripthash_hex,
-};
+use electrumx_testkit::{Coins, ElectrumClient, ScriptKind, ServerProcess, scripthash_hex};
 use serde_json::json;
 
-use crate::process::{PATIENCE, cpu, share, wait_for_pool};
+use crate::process::{PATIENCE, cpu, share, usual_node, wait_for_pool};
 
 /// Payments that are timed, of each kind.
 const TIMED: usize = 500;
@@ -21,7 +19,7 @@ const BURST: usize = 2_000;
 
 /// Measures.
 pub(crate) fn measure(exe: &Path) -> anyhow::Result<()> {
-    let node = Regtest::builder().zmq(true).start()?;
+    let node = usual_node()?;
     let mut coins = Coins::new(&node, 1);
     coins.mature(20)?;
     for _ in 0..2 {

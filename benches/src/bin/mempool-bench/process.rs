@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use electrumx_benches::cpu_of;
-use electrumx_testkit::ServerProcess;
+use electrumx_testkit::{Regtest, ServerProcess};
 use serde_json::json;
 
 /// How long anything may take.
@@ -29,6 +29,12 @@ pub(crate) fn anonymous(server: &ServerProcess) -> anyhow::Result<usize> {
 /// Returns the processor time used so far.
 pub(crate) fn cpu(server: &ServerProcess) -> anyhow::Result<Duration> {
     cpu_of(server.pid()?)
+}
+
+/// Starts a node that takes transactions as those of other networks do: one of regtest looks its whole mempool over for
+/// each of them.
+pub(crate) fn usual_node() -> anyhow::Result<Regtest> {
+    Regtest::builder().zmq(true).arg("-checkmempool=0").arg("-checkblockindex=0").start()
 }
 
 /// Waits until the server's view of the mempool has so many transactions.

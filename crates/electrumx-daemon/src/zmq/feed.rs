@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use electrumx_core::coin::Coin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -13,6 +14,8 @@ use tokio::time::{sleep, timeout};
 use super::config::ZmqConfig;
 use super::endpoint::Endpoint;
 use super::event::{Topic, ZmqEvent};
+use super::raw_txs;
+use super::recent::RecentTxs;
 use super::wire::Subscriber;
 use crate::{Daemon, NodeUrl, ZmqNotification};
 
@@ -20,10 +23,11 @@ use crate::{Daemon, NodeUrl, ZmqNotification};
 const WAITING: usize = 1_000;
 
 /// Longest wait for a connection with all that belongs to it.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// Pauses between attempts double from the first to the second.
-const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+pub(super) const RETRY: (Duration, Duration) =
+    (Duration::from_millis(250), Duration::from_secs(10));
 
 /// How often a node without publishers is asked again: it may have been restarted with some.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -35,6 +39,7 @@ const SILENCE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct ZmqFeed {
     events: mpsc::Receiver<ZmqEvent>,
+    recent: RecentTxs,
 }
 
 impl ZmqFeed {
@@ -42,11 +47,12 @@ impl ZmqFeed {
     ///
     /// It ends with the daemon's token.
     #[must_use]
-    pub fn spawn(daemon: Daemon, config: ZmqConfig) -> Self {
+    pub fn spawn<C: Coin + Clone>(coin: C, daemon: Daemon, config: ZmqConfig) -> Self {
         let (sender, events) = mpsc::channel(WAITING);
+        let recent = RecentTxs::default();
         if config != ZmqConfig::Off {
             let token = daemon.token().clone();
-            let task = Task { daemon, config, sender };
+            let task = Task { coin, daemon, config, sender, recent: recent.clone() };
             tokio::spawn(async move {
                 let gone = task.sender.clone();
                 tokio::select! {
@@ -56,13 +62,19 @@ impl ZmqFeed {
                 }
             });
         }
-        Self { events }
+        Self { events, recent }
     }
 
     /// Makes a feed of events that are learnt in another way, such as a test's.
     #[must_use]
-    pub fn of(events: mpsc::Receiver<ZmqEvent>) -> Self {
-        Self { events }
+    pub fn of(events: mpsc::Receiver<ZmqEvent>, recent: RecentTxs) -> Self {
+        Self { events, recent }
+    }
+
+    /// Returns the transactions that were published with all their bytes.
+    #[must_use]
+    pub fn recent(&self) -> &RecentTxs {
+        &self.recent
     }
 
     /// Waits for the next event; for ever when the feed is off or has ended. Cancel-safe.
@@ -79,13 +91,24 @@ impl ZmqFeed {
     }
 }
 
-struct Task {
+struct Task<C> {
+    coin: C,
     daemon: Daemon,
     config: ZmqConfig,
     sender: mpsc::Sender<ZmqEvent>,
+    recent: RecentTxs,
 }
 
-impl Task {
+/// What to subscribe to, and where.
+#[derive(Debug, Default)]
+struct Plan {
+    /// What tells of events.
+    events: BTreeMap<Endpoint, Vec<Topic>>,
+    /// Where transactions are published with all their bytes, if the events tell their ids.
+    raw_txs: Option<Endpoint>,
+}
+
+impl<C: Coin + Clone> Task<C> {
     async fn run(self) {
         let mut pause = RETRY.0;
         let mut told = String::new();
@@ -93,7 +116,7 @@ impl Task {
             let Some(url) = self.daemon.url().cloned() else { return };
             let wait = match self.daemon.zmq_notifications().await {
                 Ok(list) => match plan(&self.config, &list, &url) {
-                    plan if plan.is_empty() => {
+                    plan if plan.events.is_empty() => {
                         if told.is_empty() {
                             tracing::info!(
                                 "the node publishes nothing over ZMQ (-zmqpubsequence=tcp://127.0.0.1:28332 would); it is polled"
@@ -121,14 +144,9 @@ impl Task {
     }
 
     /// Follows the publishers until one of them ends; tells whether they were all reached.
-    async fn follow(
-        &self,
-        plan: BTreeMap<Endpoint, Vec<Topic>>,
-        url: &NodeUrl,
-        told: &mut String,
-    ) -> bool {
+    async fn follow(&self, plan: Plan, url: &NodeUrl, told: &mut String) -> bool {
         let mut subscribers = Vec::new();
-        for (endpoint, topics) in plan {
+        for (endpoint, topics) in plan.events {
             match timeout(CONNECT, subscribe(&endpoint, &topics)).await.unwrap_or_else(|_| {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))
             }) {
@@ -164,22 +182,24 @@ impl Task {
                 (endpoint, result)
             });
         }
+        if let Some(endpoint) = plan.raw_txs {
+            tracing::info!("taking transactions from the node's rawtx at {endpoint}");
+            let (coin, recent) = (self.coin.clone(), self.recent.clone());
+            tasks.spawn(async move { raw_txs::keep(&coin, &endpoint, &recent).await });
+        }
         if let Some(Ok((endpoint, Err(error)))) = tasks.join_next().await {
             tracing::info!("the node's ZMQ publisher at {endpoint} is gone: {error}");
             told.clear();
         }
         tasks.shutdown().await;
+        self.recent.clear();
         let _ = self.sender.send(ZmqEvent::Lost).await;
         true
     }
 }
 
-/// What to subscribe to where: `sequence` alone if there is, else one source for blocks and one for transactions.
-fn plan(
-    config: &ZmqConfig,
-    list: &[ZmqNotification],
-    url: &NodeUrl,
-) -> BTreeMap<Endpoint, Vec<Topic>> {
+/// What to subscribe to where: `sequence` if there is, and `rawtx` for the bytes; else one source for blocks and one for transactions.
+fn plan(config: &ZmqConfig, list: &[ZmqNotification], url: &NodeUrl) -> Plan {
     let place = |topic: Topic| {
         let wanted = |publisher: &&ZmqNotification| {
             publisher.kind.strip_prefix("pub").is_some_and(|name| name == topic.name())
@@ -190,24 +210,28 @@ fn plan(
             _ => Some(Endpoint::parse(address)?.seen_from_here(url.host())),
         }
     };
-    let mut plan = BTreeMap::<Endpoint, Vec<Topic>>::new();
+    let mut plan = Plan::default();
     let groups: [&[Topic]; 2] =
         [&[Topic::HashBlock, Topic::RawBlock], &[Topic::HashTx, Topic::RawTx]];
-    let whole: [&[Topic]; 1] = [&[Topic::Sequence]];
-    let groups = if place(Topic::Sequence).is_some() { &whole[..] } else { &groups[..] };
+    if let Some(endpoint) = place(Topic::Sequence) {
+        plan.events.insert(endpoint, vec![Topic::Sequence]);
+        plan.raw_txs = place(Topic::RawTx);
+        return plan;
+    }
     for group in groups {
         let found = group.iter().find_map(|&topic| Some((place(topic)?, topic)));
         if let Some((endpoint, topic)) = found {
-            plan.entry(endpoint).or_default().push(topic);
+            plan.events.entry(endpoint).or_default().push(topic);
         }
     }
     plan
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-async fn subscribe(
+/// Connects to a publisher and subscribes.
+pub(super) async fn subscribe(
     endpoint: &Endpoint,
     topics: &[Topic],
 ) -> io::Result<Subscriber<Box<dyn Stream>>> {
@@ -277,14 +301,24 @@ mod tests {
         let (one, two) = ("tcp://127.0.0.1:1", "tcp://0.0.0.0:2");
         let shown = |config: &ZmqConfig, list: &[(&str, &str)]| {
             let plan = plan(config, &publishers(list), &url);
-            plan.iter()
-                .map(|(at, topics)| (at.to_string(), topics.clone()))
+            let raw_txs = plan.raw_txs.map(|at| (at, vec![Topic::RawTx]));
+            plan.events
+                .into_iter()
+                .chain(raw_txs)
+                .map(|(at, topics)| (at.to_string(), topics))
                 .collect::<Vec<(String, Vec<Topic>)>>()
         };
         let auto = ZmqConfig::Auto;
         assert_eq!(shown(&auto, &[]), []);
         assert_eq!(
             shown(&auto, &[("pubhashblock", one), ("pubsequence", two), ("pubrawtx", one)]),
+            [
+                ("tcp://192.0.2.1:2".to_owned(), vec![Topic::Sequence]),
+                ("tcp://192.0.2.1:1".to_owned(), vec![Topic::RawTx]),
+            ]
+        );
+        assert_eq!(
+            shown(&auto, &[("pubhashtx", one), ("pubsequence", two)]),
             [("tcp://192.0.2.1:2".to_owned(), vec![Topic::Sequence])]
         );
         assert_eq!(

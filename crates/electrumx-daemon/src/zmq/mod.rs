@@ -7,8 +7,11 @@ mod config;
 mod endpoint;
 mod event;
 mod feed;
+mod raw_txs;
+mod recent;
 mod wire;
 
 pub use config::ZmqConfig;
 pub use event::ZmqEvent;
 pub use feed::ZmqFeed;
+pub use recent::RecentTxs;

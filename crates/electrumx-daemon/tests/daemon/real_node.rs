@@ -8,7 +8,7 @@ use bitcoin::{Block, BlockHash, Transaction, Txid};
 use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::{BlockSource as _, SourceTip};
 use electrumx_daemon::{Auth, Daemon, DaemonConfig, DaemonError, EstimateMode, NodeUrl};
-use electrumx_daemon::{PrefetchConfig, Prefetcher};
+use electrumx_daemon::{PrefetchConfig, Prefetcher, ZmqConfig, ZmqEvent, ZmqFeed};
 use electrumx_testkit::{Coins, Regtest, Replacement};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,32 @@ fn config(node: &Regtest) -> DaemonConfig {
 
 fn daemon(node: &Regtest) -> Daemon {
     Daemon::new(config(node), CancellationToken::new()).unwrap()
+}
+
+#[test]
+fn a_new_transaction_is_told_and_its_bytes_come_with_it() {
+    let node = Regtest::builder().zmq(true).start().unwrap();
+    let mut coins = Coins::new(&node, 5);
+    coins.mature(3).unwrap();
+    let daemon = daemon(&node);
+    runtime().block_on(async {
+        let regtest = Bitcoin::new(Network::Regtest);
+        let mut feed = ZmqFeed::spawn(regtest, daemon, ZmqConfig::Auto);
+        assert_eq!(feed.next().await, ZmqEvent::Gap);
+        // The bytes have a connection of their own, which may be a moment later than the first events.
+        for _ in 0..100 {
+            let tx = coins.split(2, 10_000).unwrap();
+            let id = tx.compute_txid();
+            while !matches!(feed.next().await, ZmqEvent::Added { txid, .. } if txid == id) {}
+            if let [Some(raw)] = &feed.recent().take(&[id]).await[..] {
+                assert_eq!(*raw, bitcoin::consensus::serialize(&tx));
+                return;
+            }
+            node.mine(1).unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the bytes never came");
+    });
 }
 
 #[test]

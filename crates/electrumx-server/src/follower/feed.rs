@@ -76,7 +76,10 @@ impl Feed {
         let mut event = Some(first);
         while let Some(now) = event {
             match now {
-                ZmqEvent::Block => due = Due::Now,
+                ZmqEvent::Block => {
+                    due = Due::Now;
+                    self.0.recent().clear();
+                }
                 ZmqEvent::Added { txid, sequence } => {
                     changes.push(PoolEvent { txid, added: true, sequence });
                 }
@@ -101,7 +104,7 @@ impl Feed {
             mempool.feed_is(true);
             return Taken { due, is_last_removed: false };
         };
-        match mempool.follow(tip, &changes, touched).await {
+        match mempool.follow(tip, &changes, self.0.recent(), touched).await {
             Ok(None) => Taken { due, is_last_removed },
             Ok(Some(at)) => Taken { due: due.or(Due::At(at)), is_last_removed: false },
             Err(err) => {

@@ -74,17 +74,24 @@ impl MempoolView {
         if raws.is_empty() {
             return Ok(Resolved::default());
         }
+        tokio::task::spawn_blocking(self.resolver(raws))
+            .await
+            .context("resolving mempool transactions panicked")?
+    }
+
+    /// Returns what parses transactions and finds what they spend; it may have to wait for the disk.
+    pub(super) fn resolver(
+        &self,
+        raws: Vec<Vec<u8>>,
+    ) -> impl FnOnce() -> anyhow::Result<Resolved> + Send + 'static {
         let (coin, index, pool) = (self.coin, Arc::clone(&self.index), Arc::clone(&self.pool));
-        let resolve = move || {
+        move || {
             let raws = raws.iter().map(Vec::as_slice);
             let resolver = Resolver::parse(&coin, index.hashx_key(), raws)
                 .context("the node sent a bad mempool transaction")?;
             // The mempool first: the snapshot must not be older than it.
             let pool = pool.read();
             Ok(resolver.resolve(&*index.view()?, &pool)?)
-        };
-        tokio::task::spawn_blocking(resolve)
-            .await
-            .context("resolving mempool transactions panicked")?
+        }
     }
 }

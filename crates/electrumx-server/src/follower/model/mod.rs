@@ -22,7 +22,7 @@ use electrumx_core::bitcoin::consensus::encode::serialize_hex;
 use electrumx_core::coin::Coin as _;
 use electrumx_core::mempool::Mempool;
 use electrumx_core::processor::{FlushPolicy, Processor};
-use electrumx_daemon::{Daemon, DaemonConfig, NodeUrl, ZmqEvent};
+use electrumx_daemon::{Daemon, DaemonConfig, NodeUrl, RecentTxs, ZmqEvent};
 use electrumx_protocol::ServiceConfig;
 use electrumx_storage::{Identity, LmdbStore, Options};
 use fastrand::Rng;
@@ -69,7 +69,8 @@ enum Told {
 impl World {
     async fn new(seed: u64) -> Self {
         let (feed, events) = mpsc::channel(10_000);
-        let node: Shared = Arc::new(Mutex::new(Node::new(seed, feed)));
+        let recent = RecentTxs::default();
+        let node: Shared = Arc::new(Mutex::new(Node::new(seed, feed, recent.clone())));
         let url = rpc::serve(Arc::clone(&node));
         let db = tempfile::tempdir().unwrap();
         let home = db.path().to_str().unwrap().to_owned();
@@ -115,7 +116,7 @@ impl World {
             compactor: Compactor::new(&env, store, stop.clone()),
             stop,
         };
-        let feed = Feed::new(ZmqFeed::of(events));
+        let feed = Feed::new(ZmqFeed::of(events, recent));
         let mut touched = Touched::default();
         follower.step(&mut touched, Haste::Asked).await.unwrap();
         let truth = Truth::of(&node.lock());

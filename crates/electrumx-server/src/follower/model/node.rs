@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use electrumx_core::bitcoin::block::{Header, Version};
+use electrumx_core::bitcoin::consensus::encode::serialize;
 use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{
     Amount, Block, BlockHash, CompactTarget, Network, OutPoint, ScriptBuf, Sequence, Transaction,
     TxIn, TxMerkleNode, TxOut, Txid, Witness, absolute, constants, transaction,
 };
-use electrumx_daemon::ZmqEvent;
+use electrumx_daemon::{RecentTxs, ZmqEvent};
 use fastrand::Rng;
 use tokio::sync::mpsc;
 
@@ -70,6 +71,7 @@ pub(super) struct Node {
     /// The feed's messages but the first while they are to come one by one.
     pub(super) held_back: Option<VecDeque<ZmqEvent>>,
     feed: mpsc::Sender<ZmqEvent>,
+    recent: RecentTxs,
     pub(super) rng: Rng,
 }
 
@@ -89,7 +91,7 @@ pub(super) enum Aftermath {
 }
 
 impl Node {
-    pub(super) fn new(seed: u64, feed: mpsc::Sender<ZmqEvent>) -> Self {
+    pub(super) fn new(seed: u64, feed: mpsc::Sender<ZmqEvent>, recent: RecentTxs) -> Self {
         let mut node = Self {
             chain: vec![Mined::from(constants::genesis_block(Network::Regtest))],
             pool: Vec::new(),
@@ -102,6 +104,7 @@ impl Node {
             lost: 0,
             held_back: None,
             feed,
+            recent,
             rng: Rng::with_seed(seed),
         };
         (0..8).for_each(|_| node.connect(Vec::new()));
@@ -319,6 +322,7 @@ impl Node {
     /// Takes a transaction into the mempool, and throws out what it conflicts with.
     fn accept(&mut self, tx: Tx) {
         self.throw_out_conflicts(&tx);
+        self.publish(&tx.tx);
         self.count(|sequence| Some(ZmqEvent::Added { txid: tx.txid, sequence }));
         self.pool.push(tx);
     }
@@ -430,6 +434,7 @@ impl Node {
             txdata: std::iter::once(coinbase).chain(txs.into_iter().map(|tx| tx.tx)).collect(),
         };
         block.header.merkle_root = block.compute_merkle_root().expect("there is a coinbase");
+        block.txdata.iter().for_each(|tx| self.publish(tx));
         self.chain.push(block.into());
         self.say(ZmqEvent::Block);
     }
@@ -470,6 +475,7 @@ impl Node {
             self.count(|sequence| Some(ZmqEvent::Removed { txid: tx.txid, sequence }));
         }
         for tx in possible.iter().filter(|tx| !known.contains(&tx.txid)) {
+            self.publish(&tx.tx);
             self.count(|sequence| Some(ZmqEvent::Added { txid: tx.txid, sequence }));
         }
         self.pool = possible;
@@ -497,6 +503,13 @@ impl Node {
             (0..).zip(values).map(move |(vout, value)| (OutPoint { txid, vout }, value))
         };
         self.txs().flat_map(outputs).collect()
+    }
+
+    /// Publishes a transaction's bytes. Now and then they get lost.
+    fn publish(&mut self, tx: &Transaction) {
+        if self.rng.u8(..8) > 0 {
+            self.recent.put(tx.compute_txid(), serialize(tx));
+        }
     }
 
     fn count(&mut self, event: impl FnOnce(u64) -> Option<ZmqEvent>) {
