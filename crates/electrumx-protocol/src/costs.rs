@@ -117,12 +117,12 @@ impl Account {
     pub(crate) fn weigh(&mut self, limits: &CostLimits, stats: &Stats) -> f64 {
         let now = Instant::now();
         let (soft, hard) = (f64::from(limits.soft), f64::from(limits.hard));
-        let bytes = stats.recv_bytes.load(Relaxed) + stats.sent_bytes.load(Relaxed);
+        let bytes = stats.recv_bytes.get() + stats.sent_bytes.get();
         self.cost +=
             bytes.saturating_sub(self.bytes) as f64 / f64::from(limits.bandwidth_unit.max(1));
         self.bytes = bytes;
         // As in ElectrumX: the whole limit in 10,000 seconds, less with many subscriptions.
-        let subscriptions = stats.subscriptions.load(Relaxed) as f64;
+        let subscriptions = stats.subscriptions.get() as f64;
         let elapsed = (now - self.since).as_secs_f64();
         self.cost = (self.cost - elapsed * hard / (10_000.0 + 5.0 * subscriptions)).max(0.0);
         self.since = now;
@@ -300,8 +300,8 @@ mod tests {
         assert_eq!(one.weigh(&limits, &stats), (600.0 + 5.0 - 100.0) / 1_000.0);
         assert_eq!(other.weigh(&limits, &other_stats), (5.0 + 600.0 - 100.0) / 1_000.0);
         // Bytes cost as well.
-        stats.recv_bytes.store(u64::from(limits.bandwidth_unit) * 300, Relaxed);
-        stats.sent_bytes.store(u64::from(limits.bandwidth_unit) * 200, Relaxed);
+        stats.recv_bytes.set(u64::from(limits.bandwidth_unit) * 300);
+        stats.sent_bytes.set(u64::from(limits.bandwidth_unit) * 200);
         assert!(one.weigh(&limits, &stats) >= 1.0);
         // What has ended is not forgotten at once.
         drop(one);

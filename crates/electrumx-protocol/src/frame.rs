@@ -1,6 +1,6 @@
 //! Lines out of a byte stream.
 
-use bytes::{Bytes, BytesMut};
+use std::str;
 
 /// Capacity an idle session keeps, in bytes.
 const IDLE_CAPACITY: usize = 1024;
@@ -11,8 +11,10 @@ const BUSY_CAPACITY: usize = 1 << 16;
 /// Collects received bytes and hands out complete lines.
 #[derive(Debug)]
 pub(crate) struct Lines {
-    buffer: BytesMut,
-    /// How many bytes of `buffer` are known to hold no line end.
+    buffer: Vec<u8>,
+    /// Where the first line begins that was not handed out.
+    start: usize,
+    /// Up to where no line ends from there on.
     scanned: usize,
     /// How many bytes to read at once.
     room: usize,
@@ -25,12 +27,15 @@ pub(crate) struct TooLong;
 
 impl Lines {
     pub(crate) fn new(max_len: usize) -> Self {
-        Self { buffer: BytesMut::new(), scanned: 0, room: IDLE_CAPACITY, max_len }
+        Self { buffer: Vec::new(), start: 0, scanned: 0, room: IDLE_CAPACITY, max_len }
     }
 
     /// Returns the buffer to read into, with room in it: more of it the longer the unfinished line is, and the more was
     /// read at once of late.
-    pub(crate) fn space(&mut self) -> &mut BytesMut {
+    pub(crate) fn space(&mut self) -> &mut Vec<u8> {
+        self.buffer.drain(..self.start);
+        self.scanned -= self.start;
+        self.start = 0;
         self.buffer.reserve(self.buffer.len().clamp(self.room, 1 << 18));
         &mut self.buffer
     }
@@ -40,25 +45,30 @@ impl Lines {
         self.room = (count * 2).clamp(IDLE_CAPACITY, BUSY_CAPACITY);
     }
 
-    /// Returns the whole lines that are left, if they are UTF-8.
-    pub(crate) fn coming(&self) -> std::str::Lines<'_> {
-        let end = memchr::memrchr(b'\n', &self.buffer).unwrap_or(0);
-        std::str::from_utf8(&self.buffer[..end]).unwrap_or_default().lines()
+    /// Returns the whole lines that are left, up to the first that is not UTF-8.
+    pub(crate) fn coming(&self) -> impl Iterator<Item = &str> + Clone {
+        let mut rest = &self.buffer[self.start..];
+        std::iter::from_fn(move || {
+            let (line, behind) = rest.split_at_checked(memchr::memchr(b'\n', rest)?)?;
+            rest = behind.get(1..)?;
+            str::from_utf8(line).ok()
+        })
     }
 
     /// Takes the next line, without its end.
-    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
         let Some(end) = memchr::memchr(b'\n', &self.buffer[self.scanned..]) else {
             self.scanned = self.buffer.len();
-            if self.buffer.is_empty() && self.buffer.capacity() > IDLE_CAPACITY {
-                self.buffer = BytesMut::new();
+            if self.start == self.scanned && self.buffer.capacity() > IDLE_CAPACITY {
+                self.buffer = Vec::new();
+                (self.start, self.scanned) = (0, 0);
             }
-            return if self.scanned > self.max_len { Err(TooLong) } else { Ok(None) };
+            return if self.scanned - self.start > self.max_len { Err(TooLong) } else { Ok(None) };
         };
-        let mut line = self.buffer.split_to(self.scanned + end + 1);
-        self.scanned = 0;
-        line.truncate(line.len() - 1);
-        if line.len() > self.max_len { Err(TooLong) } else { Ok(Some(line.freeze())) }
+        let line = &self.buffer[self.start..self.scanned + end];
+        self.scanned += end + 1;
+        self.start = self.scanned;
+        if line.len() > self.max_len { Err(TooLong) } else { Ok(Some(line)) }
     }
 }
 
@@ -68,8 +78,8 @@ mod tests {
 
     fn feed(lines: &mut Lines, bytes: &[u8]) -> Vec<Result<Vec<u8>, TooLong>> {
         lines.space().extend_from_slice(bytes);
-        let next = std::iter::from_fn(|| lines.next().transpose());
-        next.take(10).map(|line| line.map(|line| line.to_vec())).collect()
+        let next = || lines.next().map(|line| line.map(<[u8]>::to_vec)).transpose();
+        std::iter::from_fn(next).take(10).collect()
     }
 
     #[test]
@@ -88,5 +98,23 @@ mod tests {
         assert_eq!(feed(&mut Lines::new(3), b"abc\n"), [Ok(b"abc".to_vec())]);
         assert_eq!(feed(&mut Lines::new(3), b"abcd\n")[0], Err(TooLong));
         assert_eq!(feed(&mut Lines::new(3), b"abcd")[0], Err(TooLong));
+    }
+
+    #[test]
+    fn the_lines_that_are_left_are_seen_before_they_are_taken() {
+        let mut lines = Lines::new(9);
+        lines.space().extend_from_slice(b"a\nb\n\nc\xff\nd\ne");
+        assert_eq!(lines.coming().collect::<Vec<_>>(), ["a", "b", ""]);
+        assert_eq!(lines.next(), Ok(Some(&b"a"[..])));
+        assert_eq!(lines.coming().collect::<Vec<_>>(), ["b", ""]);
+        for _ in 0..4 {
+            assert!(lines.next().unwrap().is_some());
+        }
+        assert_eq!(lines.next(), Ok(None));
+        assert_eq!(lines.coming().count(), 0);
+        lines.space().push(b'\n');
+        assert_eq!(lines.coming().collect::<Vec<_>>(), ["e"]);
+        assert_eq!(lines.next(), Ok(Some(&b"e"[..])));
+        assert_eq!(lines.next(), Ok(None));
     }
 }

@@ -8,6 +8,7 @@
 //! takes nothing at all is dropped by its own session.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use electrumx_core::bitcoin::{OutPoint, Txid};
@@ -63,6 +64,8 @@ pub(crate) struct Member {
     pub(crate) token: CancellationToken,
     reason: OnceLock<CloseReason>,
     posted: Mutex<Posts>,
+    /// Whether anything is posted: seen without the lock, before each request.
+    is_posted: AtomicBool,
     pub(crate) wake: Notify,
     /// Where parts of an answer are handed over.
     pub(crate) handover: Handover,
@@ -119,13 +122,19 @@ impl Member {
             Post::Outpoint(outpoint, facts) => drop(posted.outpoints.insert(outpoint, facts)),
             Post::Tx(txid, height) => drop(posted.txs.insert(txid, height)),
         }
+        self.is_posted.store(true, SeqCst);
         drop(posted);
         self.wake.notify_one();
     }
 
-    /// Takes what was posted since the last time.
-    pub(crate) fn take_posted(&self) -> Posts {
-        std::mem::take(&mut *self.posted.lock())
+    /// Takes what was posted since the last time, if anything was.
+    pub(crate) fn take_posted(&self) -> Option<Posts> {
+        if !self.is_posted.load(SeqCst) {
+            return None;
+        }
+        let mut posted = self.posted.lock();
+        self.is_posted.store(false, SeqCst);
+        Some(std::mem::take(&mut *posted))
     }
 }
 
@@ -150,6 +159,7 @@ impl Hub {
             token: shutdown.child_token(),
             reason: OnceLock::new(),
             posted: Mutex::default(),
+            is_posted: AtomicBool::new(false),
             wake: Notify::new(),
             handover: Handover::default(),
         });

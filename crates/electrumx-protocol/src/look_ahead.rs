@@ -22,6 +22,10 @@ impl<N: Node> Session<N> {
     /// Only if they all are subscriptions: a client that asks for the histories in between needs them on one core, and each
     /// entry that comes from another core's cache is as dear as reading it.
     pub(crate) fn look_ahead<'a>(&self, coming: impl Iterator<Item = &'a str> + Clone) {
+        // A look at the second tells most others, a lone request among them.
+        if coming.clone().nth(1).is_none_or(|text| !text.contains(".subscribe")) {
+            return;
+        }
         // On a single core there may still be a disk to wait for.
         let cores = self.service.cores.max(2);
         let count = coming.clone().count();

@@ -1,7 +1,6 @@
 //! The sending side of a session.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -9,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::close::CloseReason;
 use crate::padding::{HOLD, MIN_PACKET, make_packet};
+use crate::stats::Count;
 
 /// Capacity an idle session keeps, in bytes.
 const IDLE_CAPACITY: usize = 1024;
@@ -113,7 +113,7 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
     }
 
     /// Sends some of it, counting the bytes. Safe to drop at any time.
-    pub(crate) async fn progress(&mut self, count: &AtomicU64) -> Result<(), CloseReason> {
+    pub(crate) async fn progress(&mut self, count: &Count) -> Result<(), CloseReason> {
         if !self.unflushed
             && let Some(due) = self.pack()
         {
@@ -140,7 +140,7 @@ impl<W: AsyncWrite + Unpin> Outlet<W> {
         self.unflushed = written > 0;
         self.sent += written;
         let spaces = self.packets.as_mut().map_or(0, |packets| packets.spaces_of(written));
-        count.fetch_add((written - spaces) as u64, Relaxed);
+        count.add((written - spaces) as u64);
         if self.len() == 0 {
             self.forget_sent();
             self.unsent.clear();

@@ -77,7 +77,7 @@ mod tests {
         let member = hub.join(peer, &CancellationToken::new());
         let hashx = HashX::from_bytes([7; 12]);
         let status: PostedStatus = Posted { stamp: Stamp::default(), state: None };
-        let taken = || member.take_posted().scripts.len();
+        let taken = || member.take_posted().map_or(0, |posts| posts.scripts.len());
 
         let posting = Posting::held();
         posting.post(&member, Post::Script(hashx, status));

@@ -1,10 +1,10 @@
 //! One session: bytes in, bytes out.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadHalf, WriteHalf};
@@ -95,12 +95,16 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
         let (mut answer, mut was_asked) = (Vec::new(), false);
         while self.outlet.len() < self.max_unsent {
             let line = self.lines.next();
-            if matches!(line, Ok(Some(_))) {
-                self.settle().await?;
+            let stats = &self.member.stats;
+            if matches!(line, Ok(Some(_))) && self.session.service.node.is_settling() {
+                // What a look at the node brings that somebody asked for is told before the next answer.
+                let service = Arc::clone(&self.session.service);
+                let settled = service.node.settled();
+                drive(settled, &mut self.outlet, self.max_unsent, &self.member).await?;
             }
             let (unsent, limit) = self.outlet.buffer(self.max_unsent);
             let told = self.session.notifications(unsent, limit);
-            self.member.stats.sent_count.fetch_add(told, Relaxed);
+            stats.sent_count.add(told);
             let line = match line {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
@@ -115,13 +119,12 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             // Requests that are answered at once never wait: others are to have their turn.
             tokio::task::coop::consume_budget().await;
             was_asked = true;
-            let stats = &self.member.stats;
-            stats.recv_count.fetch_add(1, Relaxed);
-            stats.pending.store(1, Relaxed);
-            let answered = self.session.answer(&line, &mut answer);
+            stats.recv_count.add(1);
+            stats.pending.set(1);
+            let answered = self.session.answer(line, &mut answer);
             drive(answered, &mut self.outlet, self.max_unsent, &self.member).await?;
-            stats.pending.store(0, Relaxed);
-            stats.sent_count.fetch_add(u64::from(!answer.is_empty()), Relaxed);
+            stats.pending.set(0);
+            stats.sent_count.add(u64::from(!answer.is_empty()));
             if answer.len() > LARGE {
                 // It need not be copied if what is before it can be sent at once.
                 self.send_at_once().await?;
@@ -149,15 +152,6 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
         Ok(())
     }
 
-    /// Waits for a look at the node that somebody asked for, so that what it brings is told before the next answer.
-    async fn settle(&mut self) -> Result<(), CloseReason> {
-        let service = Arc::clone(&self.session.service);
-        if service.node.is_settling() {
-            drive(service.node.settled(), &mut self.outlet, self.max_unsent, &self.member).await?;
-        }
-        Ok(())
-    }
-
     /// Waits for the client to send or to take something, or for something to tell it.
     async fn wait(&mut self) -> Result<(), CloseReason> {
         let Self { input, lines, outlet, member, session, .. } = self;
@@ -171,7 +165,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
                 Ok(count) => {
                     lines.was_read(count);
                     session.look_ahead(lines.coming());
-                    member.stats.recv_bytes.fetch_add(count as u64, Relaxed);
+                    member.stats.recv_bytes.add(count as u64);
                     Ok(())
                 }
             },
@@ -217,6 +211,10 @@ async fn drive<W: AsyncWrite + Unpin>(
     member: &Member,
 ) -> Result<(), CloseReason> {
     let mut request = pin!(request);
+    // Most are answered at once.
+    if poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx).is_ready())).await {
+        return Ok(());
+    }
     loop {
         tokio::select! {
             biased;

@@ -301,7 +301,7 @@ impl<N: Node> Service<N> {
 
     /// Returns how many subscriptions of scripts, outpoints and transactions all sessions have together.
     #[must_use]
-    pub fn subscription_count(&self) -> usize {
+    pub fn subscription_count(&self) -> u64 {
         self.hub.infos().iter().map(|session| session.subscriptions).sum()
     }
 

@@ -159,7 +159,7 @@ impl<N: Node> Session<N> {
 
     /// Brings the count that others see up to date.
     pub(crate) fn count_subscriptions(&self) {
-        self.member.stats.subscriptions.store(self.subscriptions(), Relaxed);
+        self.member.stats.subscriptions.set(self.subscriptions() as u64);
     }
 
     fn subscriptions(&self) -> usize {
@@ -234,7 +234,7 @@ impl<N: Node> Session<N> {
         if elements.is_empty() {
             return self.refuse(RpcError::InvalidRequest("batch is empty".into()), NULL_ID, out);
         }
-        self.member.stats.pending.store(elements.len() as u64, Relaxed);
+        self.member.stats.pending.set(elements.len() as u64);
         self.look_ahead(elements.iter().map(|element| element.get()));
         let mut is_empty = true;
         for element in elements {
@@ -253,7 +253,7 @@ impl<N: Node> Session<N> {
                 return;
             }
         }
-        self.member.stats.pending.store(0, Relaxed);
+        self.member.stats.pending.set(0);
         if !is_empty {
             out.push(b']');
         }
@@ -285,8 +285,8 @@ impl<N: Node> Session<N> {
             self.ending = Some(CloseReason::TooLong);
         }
         self.account.charge(error.cost());
-        self.member.stats.requests.fetch_add(1, Relaxed);
-        self.member.stats.errors.fetch_add(1, Relaxed);
+        self.member.stats.requests.add(1);
+        self.member.stats.errors.add(1);
     }
 
     /// Answers one request at the end of `out`; appends nothing for a notification.
@@ -314,7 +314,7 @@ impl<N: Node> Session<N> {
         let result = handlers::call(self, &method, params, out).await;
         if self.handed_over > handed_over {
             // Its length was checked before.
-            self.member.stats.requests.fetch_add(1, Relaxed);
+            self.member.stats.requests.add(1);
             match result {
                 Ok(()) => jsonrpc::end_result(out, id),
                 Err(_) => self.ending = Some(CloseReason::Unfinished),
@@ -325,21 +325,21 @@ impl<N: Node> Session<N> {
             out.truncate(start);
             self.refuse(error, id, out);
         } else {
-            self.member.stats.requests.fetch_add(1, Relaxed);
+            self.member.stats.requests.add(1);
             jsonrpc::end_result(out, id);
         }
         // In a batch the answers before this one count as well.
         if let Err(error) = self.check_room(out, 0) {
             out.truncate(start);
             jsonrpc::error(out, &error, id);
-            self.member.stats.errors.fetch_add(1, Relaxed);
+            self.member.stats.errors.add(1);
         }
     }
 
     /// Answers with an error.
     pub(crate) fn refuse(&mut self, error: RpcError, id: &str, out: &mut Vec<u8>) {
-        self.member.stats.requests.fetch_add(1, Relaxed);
-        self.member.stats.errors.fetch_add(1, Relaxed);
+        self.member.stats.requests.add(1);
+        self.member.stats.errors.add(1);
         self.account.charge(error.cost());
         jsonrpc::error(out, &error, id);
     }
@@ -376,9 +376,10 @@ impl<N: Node> Session<N> {
     pub(crate) fn notifications(&mut self, out: &mut Vec<u8>, limit: usize) -> u64 {
         let mut count = 0;
         loop {
-            if !self.has_posts() {
-                // Before the tip is looked at: what is posted with a tip comes after it.
-                let Posts { scripts, outpoints, txs } = self.member.take_posted();
+            // Before the tip is looked at: what is posted with a tip comes after it.
+            if !self.has_posts()
+                && let Some(Posts { scripts, outpoints, txs }) = self.member.take_posted()
+            {
                 self.posted_scripts = scripts.into_iter();
                 self.posted_outpoints = outpoints.into_iter();
                 self.posted_txs = txs.into_iter();

@@ -1,6 +1,6 @@
 //! What a session did so far: the rows of `LocalRPC`'s `sessions`.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -31,7 +31,7 @@ pub struct SessionInfo {
     /// Transactions the client broadcast with success.
     pub txs_sent: u64,
     /// Subscriptions of scripts, outpoints and transactions.
-    pub subscriptions: usize,
+    pub subscriptions: u64,
     /// Messages received (a batch is one).
     pub recv_count: u64,
     /// Bytes received.
@@ -79,9 +79,9 @@ pub struct Totals {
 impl Totals {
     pub(crate) fn add(&mut self, stats: &Stats) {
         self.sessions += 1;
-        self.requests += stats.requests.load(Relaxed);
-        self.errors += stats.errors.load(Relaxed);
-        self.txs_sent += stats.txs_sent.load(Relaxed);
+        self.requests += stats.requests.get();
+        self.errors += stats.errors.get();
+        self.txs_sent += stats.txs_sent.get();
     }
 }
 
@@ -101,21 +101,40 @@ pub struct CacheStats {
     pub bytes: usize,
 }
 
+/// A count that one task changes, the session's, and all may read.
+#[derive(Default, Debug)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, count: u64) {
+        self.0.store(count, Relaxed);
+    }
+
+    /// Adds to it. Nobody else does, so it needs not be one step, which would cost several times as much.
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.get() + more);
+    }
+}
+
 /// The live counters behind a [`SessionInfo`].
 #[derive(Debug)]
 pub(crate) struct Stats {
     pub(crate) peer: PeerInfo,
     pub(crate) since: Instant,
     pub(crate) identity: Mutex<Identity>,
-    pub(crate) requests: AtomicU64,
-    pub(crate) errors: AtomicU64,
-    pub(crate) pending: AtomicU64,
-    pub(crate) txs_sent: AtomicU64,
-    pub(crate) subscriptions: AtomicUsize,
-    pub(crate) recv_count: AtomicU64,
-    pub(crate) recv_bytes: AtomicU64,
-    pub(crate) sent_count: AtomicU64,
-    pub(crate) sent_bytes: AtomicU64,
+    pub(crate) requests: Count,
+    pub(crate) errors: Count,
+    pub(crate) pending: Count,
+    pub(crate) txs_sent: Count,
+    pub(crate) subscriptions: Count,
+    pub(crate) recv_count: Count,
+    pub(crate) recv_bytes: Count,
+    pub(crate) sent_count: Count,
+    pub(crate) sent_bytes: Count,
     /// Bits of an `f64`, as is the next.
     pub(crate) cost: AtomicU64,
     pub(crate) extra_cost: AtomicU64,
@@ -134,15 +153,15 @@ impl Stats {
             peer,
             since: Instant::now(),
             identity: Mutex::default(),
-            requests: AtomicU64::default(),
-            errors: AtomicU64::default(),
-            pending: AtomicU64::default(),
-            txs_sent: AtomicU64::default(),
-            subscriptions: AtomicUsize::default(),
-            recv_count: AtomicU64::default(),
-            recv_bytes: AtomicU64::default(),
-            sent_count: AtomicU64::default(),
-            sent_bytes: AtomicU64::default(),
+            requests: Count::default(),
+            errors: Count::default(),
+            pending: Count::default(),
+            txs_sent: Count::default(),
+            subscriptions: Count::default(),
+            recv_count: Count::default(),
+            recv_bytes: Count::default(),
+            sent_count: Count::default(),
+            sent_bytes: Count::default(),
             cost: AtomicU64::default(),
             extra_cost: AtomicU64::default(),
         }
@@ -156,15 +175,15 @@ impl Stats {
             client,
             protocol,
             closing,
-            requests: self.requests.load(Relaxed),
-            errors: self.errors.load(Relaxed),
-            pending: self.pending.load(Relaxed),
-            txs_sent: self.txs_sent.load(Relaxed),
-            subscriptions: self.subscriptions.load(Relaxed),
-            recv_count: self.recv_count.load(Relaxed),
-            recv_bytes: self.recv_bytes.load(Relaxed),
-            sent_count: self.sent_count.load(Relaxed),
-            sent_bytes: self.sent_bytes.load(Relaxed),
+            requests: self.requests.get(),
+            errors: self.errors.get(),
+            pending: self.pending.get(),
+            txs_sent: self.txs_sent.get(),
+            subscriptions: self.subscriptions.get(),
+            recv_count: self.recv_count.get(),
+            recv_bytes: self.recv_bytes.get(),
+            sent_count: self.sent_count.get(),
+            sent_bytes: self.sent_bytes.get(),
             cost: f64::from_bits(self.cost.load(Relaxed)),
             extra_cost: f64::from_bits(self.extra_cost.load(Relaxed)),
             age: self.since.elapsed(),

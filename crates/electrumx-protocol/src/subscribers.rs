@@ -60,13 +60,9 @@ table!(FxHashMap, Eq Hash);
 table!(BTreeMap, Ord);
 
 impl<T: Table> Subscribers<T> {
-    /// Subscribes a session, once however often it is called.
+    /// Subscribes a session, which has not subscribed to this yet.
     pub(crate) fn add(&self, key: T::Key, member: &Arc<Member>) {
-        let mut table = self.0.lock();
-        let members = table.members(key);
-        if members.iter().all(|other| other.id != member.id) {
-            members.push(Arc::clone(member));
-        }
+        self.0.lock().members(key).push(Arc::clone(member));
     }
 
     /// Removes the subscription of the session of this number, if there is one.

@@ -139,7 +139,7 @@ fn row(session: SessionInfo) -> Session {
         errors: session.errors,
         pending: session.pending,
         txs_sent: session.txs_sent,
-        subscriptions: session.subscriptions as u64,
+        subscriptions: session.subscriptions,
         recv_count: session.recv_count,
         recv_bytes: session.recv_bytes,
         sent_count: session.sent_count,

@@ -15,7 +15,8 @@ pub(super) struct Begun<'a, T: Table> {
     is_new: bool,
 }
 
-/// Registers a session, which comes before the state is read that it is answered: see [`Session`].
+/// Registers a session that does not have the subscription yet. That comes before the state is read that it is answered: see
+/// [`Session`].
 pub(super) fn begin<'a, N: Node, T: Table>(
     session: &Session<N>,
     subscribers: &'a Subscribers<T>,
@@ -24,8 +25,8 @@ pub(super) fn begin<'a, N: Node, T: Table>(
 ) -> Result<Begun<'a, T>, RpcError> {
     if is_new {
         session.check_subscriptions()?;
+        subscribers.add(key, &session.member);
     }
-    subscribers.add(key, &session.member);
     Ok(Begun { subscribers, key, id: session.member.id, is_new })
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_core::{Height, TxNum};
@@ -42,7 +41,7 @@ pub(super) async fn broadcast<N: Node>(
         }
         Err(error) => return Err(error.into()),
     }
-    session.member.stats.txs_sent.fetch_add(1, Relaxed);
+    session.member.stats.txs_sent.add(1);
     Ok(())
 }
 
@@ -88,7 +87,7 @@ pub(super) async fn broadcast_package<N: Node>(
     })?;
     let success = result.package_msg == "success";
     if success {
-        session.member.stats.txs_sent.fetch_add(raw_txs.len() as u64, Relaxed);
+        session.member.stats.txs_sent.add(raw_txs.len() as u64);
     }
     if verbose {
         json::raw(out, answer.get());

@@ -177,7 +177,7 @@ async fn histories_beyond_the_limit_are_refused_and_not_truncated() {
             assert_eq!(refused, !fits, "{method} {limit}: {answer}");
         }
         // A refused subscription is none.
-        assert_eq!(server.service.subscription_count(), usize::from(history_fits));
+        assert_eq!(server.service.subscription_count(), u64::from(history_fits));
         let unsubscribed = client.call("blockchain.scripthash.unsubscribe", &params).await;
         assert_eq!(unsubscribed, history_fits.to_string());
         drop(client);
