@@ -34,11 +34,9 @@ pub enum Parsed {
 #[must_use]
 pub fn parse_request(text: &str) -> Parsed {
     match Request::parse(text) {
-        Ok(Request { id, method, params }) => Parsed::Request(
-            id.map(str::to_owned),
-            method.into_owned(),
-            params.0.map(|params| params.get().to_owned()),
-        ),
+        Ok(Request { id, method, params }) => {
+            Parsed::Request(id.map(str::to_owned), method.into_owned(), params.0.map(str::to_owned))
+        }
         Err(Misfit { id, error }) => Parsed::Misfit(id.to_owned(), error.code()),
     }
 }

@@ -14,12 +14,13 @@ use serde_json::value::RawValue;
 
 use crate::error::RpcError;
 use crate::params::Params;
+use crate::plain::Plain;
 
 /// The id of answers to requests whose id could not be told.
 pub(crate) const NULL_ID: &str = "null";
 
 /// A request, or a notification when it has no id.
-#[derive(Debug)]
+#[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) id: Option<&'a str>,
     pub(crate) method: Cow<'a, str>,
@@ -36,6 +37,36 @@ pub(crate) struct Misfit<'a> {
 impl<'a> Request<'a> {
     /// Reads one request.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Misfit<'a>> {
+        match Self::parse_plain(text) {
+            Some(request) => Ok(request),
+            None => Self::parse_any(text),
+        }
+    }
+
+    /// Reads a request as it mostly looks; `None` for one that looks otherwise, or is none.
+    fn parse_plain(text: &'a str) -> Option<Self> {
+        let mut plain = Plain::new(text);
+        let (mut id, mut method, mut params) = (None, None, None);
+        plain.step(b'{')?;
+        loop {
+            let name = plain.string()?;
+            plain.step(b':')?;
+            match name {
+                "id" => id = plain.value().map(Some)?,
+                "method" => method = plain.string().map(Some)?,
+                "params" => params = plain.array(|_| ()).map(Some)?,
+                "jsonrpc" => drop(plain.value()?),
+                _ => return None,
+            }
+            if !plain.goes_on(b'}')? {
+                break;
+            }
+        }
+        let method = Cow::Borrowed(method.filter(|_| plain.is_at_end())?);
+        Some(Self { id: id.filter(|id| *id != "null"), method, params: Params(params) })
+    }
+
+    fn parse_any(text: &'a str) -> Result<Self, Misfit<'a>> {
         let misfit =
             |id, text: &'static str| Misfit { id, error: RpcError::InvalidRequest(text.into()) };
         let members: Members<'a> = serde_json::from_str(text).map_err(|_| {
@@ -53,8 +84,10 @@ impl<'a> Request<'a> {
             }
             Some(id) => Some(id),
         };
-        match members.method.and_then(self::text) {
-            Some(method) => Ok(Self { id, method, params: Params(members.params) }),
+        match members.method.and_then(|method| self::text(method.get())) {
+            Some(method) => {
+                Ok(Self { id, method, params: Params(members.params.map(RawValue::get)) })
+            }
             None => Err(misfit(id.unwrap_or(NULL_ID), "a request's method is a string")),
         }
     }
@@ -135,14 +168,14 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Decodes a string, which is borrowed unless it has escapes; `None` for anything else.
-pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    // It is JSON, as was checked: without a backslash all of it is meant as it stands.
+/// Decodes a string of JSON that was checked, which is borrowed unless it has escapes; `None` for any other value.
+pub(crate) fn text(json: &str) -> Option<Cow<'_, str>> {
+    let quoted = json.strip_prefix('"')?.strip_suffix('"')?;
+    // Without a backslash all of it is meant as it stands.
     if memchr::memchr(b'\\', quoted.as_bytes()).is_none() {
         return Some(Cow::Borrowed(quoted));
     }
-    serde_json::from_str(raw.get()).ok().map(|Text(text)| text)
+    serde_json::from_str(json).ok().map(|Text(text)| text)
 }
 
 /// A string, borrowed from the request unless it has escapes.
@@ -196,4 +229,75 @@ pub(crate) fn notification(out: &mut Vec<u8>, method: &str, params: impl FnOnce(
     out.extend_from_slice(br#"","params":["#);
     params(out);
     out.extend_from_slice(b"]}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Requests of pieces that are mostly as they should be.
+    fn requests() -> impl Strategy<Value = String> {
+        let name =
+            prop::sample::select(vec!["id", "method", "params", "jsonrpc", "other", "i\\u0064"]);
+        let value = prop::sample::select(vec![
+            "1",
+            "-0",
+            "1.5",
+            "null",
+            "true",
+            "\"a\"",
+            "\"\\n\"",
+            "[]",
+            "[\"a\", 1,null]",
+            "[[1]]",
+            "{}",
+            "{\"a\":1}",
+            "x",
+            "",
+        ]);
+        let colon = prop::sample::select(vec![":", ": ", " :", ":\t", ""]);
+        let comma = prop::sample::select(vec![",", ", ", " ,", ",,"]);
+        let member = (name, colon, value, comma);
+        let members = prop::collection::vec(member, 0..6);
+        let text = members.prop_map(|members| {
+            let members = members
+                .iter()
+                .map(|(name, colon, value, comma)| format!("\"{name}\"{colon}{value}{comma}"));
+            members.collect::<String>()
+        });
+        (text, any::<bool>(), prop::sample::select(vec!["}", "} ", " }\r", "}}", ""])).prop_map(
+            |(text, is_trimmed, end)| {
+                let text = if is_trimmed { text.trim_end_matches([',', ' ']) } else { &text };
+                format!("{{{text}{end}")
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn plain_requests_are_read_as_any_are(text in requests()) {
+            if let Some(request) = Request::parse_plain(&text) {
+                prop_assert_eq!(Some(request), Request::parse_any(&text).ok());
+            }
+        }
+    }
+
+    #[test]
+    fn what_wallets_send_is_plain() {
+        let scripthash = "8b01df4e368ea28f8dc0423bcf7a4923e3a12d307c875e47a0cfbf90b5c39161";
+        for text in [
+            r#"{"id":0,"method":"server.version","params":["bdk","1.4"]}"#.to_owned(),
+            r#"{"jsonrpc": "2.0", "method": "server.ping", "params": [], "id": 7}"#.to_owned(),
+            format!(
+                r#"{{"jsonrpc":"2.0","id":"a","method":"blockchain.scripthash.subscribe","params":["{scripthash}"]}}"#
+            ),
+            r#"{"method":"blockchain.block.header","params":[5,0],"id":1}"#.to_owned(),
+        ] {
+            let plain = Request::parse_plain(&text);
+            assert!(plain.is_some() && plain == Request::parse_any(&text).ok(), "{text}");
+        }
+    }
 }

@@ -30,6 +30,7 @@ mod pace;
 mod padding;
 mod params;
 mod peer;
+mod plain;
 mod posting;
 mod reader;
 mod script;

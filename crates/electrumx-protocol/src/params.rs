@@ -6,18 +6,19 @@ use std::fmt;
 use electrumx_core::ScriptHash;
 use electrumx_core::bitcoin::Txid;
 use electrumx_core::bitcoin::hashes::Hash as _;
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::RpcError;
 use crate::jsonrpc::{self, Text};
+use crate::plain::Plain;
 
 /// How much of an argument an error text repeats, in characters.
 const SHOWN_CHARS: usize = 100;
 
-/// The `params` member; `None` when it is absent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Params<'a>(pub(crate) Option<&'a RawValue>);
+/// The `params` member, JSON that was checked; `None` when it is absent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Params<'a>(pub(crate) Option<&'a str>);
 
 impl<'a> Params<'a> {
     /// Reads the arguments a method takes: `required` ones, then `optional` ones. `null` stands for
@@ -52,14 +53,19 @@ impl<'a> Params<'a> {
     ) -> Result<([Arg<'a>; R], [Option<Arg<'a>>; O]), RpcError> {
         let mut arguments =
             Arguments { required, optional, surplus, found: ([None; R], [None; O]), problem: None };
-        let raw = self.0.map_or("[]", RawValue::get);
+        let raw = self.0.unwrap_or("[]");
         if !raw.starts_with(['[', '{']) {
             return Err(RpcError::InvalidParams("params is an array or an object".into()));
         }
-        let mut json = serde_json::Deserializer::from_str(raw);
-        // It is JSON, as was checked. What can still be wrong is a name: half of a surrogate pair is no text.
-        let is_read = json.deserialize_any(&mut arguments);
-        is_read.map_err(|_| RpcError::InvalidParams("an argument's name is not text".into()))?;
+        let mut index = 0..;
+        let plain = Plain::new(raw).array(|arg| arguments.put(index.next().unwrap_or(R + O), arg));
+        if plain.is_none() {
+            let mut json = serde_json::Deserializer::from_str(raw);
+            // What can still be wrong is a name: half of a surrogate pair is no text.
+            let is_read = json.deserialize_any(&mut arguments);
+            is_read
+                .map_err(|_| RpcError::InvalidParams("an argument's name is not text".into()))?;
+        }
         if let Some(problem) = arguments.problem {
             return Err(RpcError::InvalidParams(problem));
         }
@@ -70,11 +76,8 @@ impl<'a> Params<'a> {
                 required[missing]
             )));
         }
-        let present = |arg: &Arg<'_>| arg.0.get() != "null";
-        Ok((
-            found.map(|arg| arg.unwrap_or(Arg(RawValue::NULL))),
-            optional.map(|arg| arg.filter(present)),
-        ))
+        let present = |arg: &Arg<'_>| arg.0 != "null";
+        Ok((found.map(|arg| arg.unwrap_or(Arg("null"))), optional.map(|arg| arg.filter(present))))
     }
 }
 
@@ -88,8 +91,14 @@ struct Arguments<'a, const R: usize, const O: usize> {
 }
 
 impl<'a, const R: usize, const O: usize> Arguments<'a, R, O> {
-    fn place(&mut self, index: usize) -> Option<&mut Option<Arg<'a>>> {
-        if index < R { self.found.0.get_mut(index) } else { self.found.1.get_mut(index - R) }
+    /// Takes the argument at a position.
+    fn put(&mut self, index: usize, arg: &'a str) {
+        let (required, optional) = &mut self.found;
+        match required.iter_mut().chain(optional).nth(index) {
+            Some(place) => *place = Some(Arg(arg)),
+            None if self.surplus || self.problem.is_some() => {}
+            None => self.problem = Some(format!("too many arguments: at most {}", R + O)),
+        }
     }
 }
 
@@ -101,30 +110,20 @@ impl<'de, const R: usize, const O: usize> Visitor<'de> for &mut Arguments<'de, R
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        for index in 0..R + O {
-            let Some(raw) = seq.next_element()? else { return Ok(()) };
-            if let Some(place) = self.place(index) {
-                *place = Some(Arg(raw));
-            }
-        }
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            if !self.surplus {
-                self.problem = Some(format!("too many arguments: at most {}", R + O));
-            }
+        let mut index = 0;
+        while let Some(arg) = seq.next_element::<&RawValue>()? {
+            self.put(index, arg.get());
+            index += 1;
         }
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(name)) = map.next_key()? {
-            let raw = map.next_value()?;
+            let arg = map.next_value::<&RawValue>()?;
             let names = self.required.iter().chain(&self.optional);
             match names.copied().position(|known| known == name) {
-                Some(index) => {
-                    if let Some(place) = self.place(index) {
-                        *place = Some(Arg(raw));
-                    }
-                }
+                Some(index) => self.put(index, arg.get()),
                 None if self.surplus => {}
                 None => self.problem = Some(format!("unknown argument: {}", shorten(&name))),
             }
@@ -135,7 +134,7 @@ impl<'de, const R: usize, const O: usize> Visitor<'de> for &mut Arguments<'de, R
 
 /// One argument, undecoded.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arg<'a>(&'a RawValue);
+pub(crate) struct Arg<'a>(&'a str);
 
 impl<'a> Arg<'a> {
     /// Returns the text of a string; `None` for anything else.
@@ -159,7 +158,7 @@ impl<'a> Arg<'a> {
     /// Returns an integer of zero or more, a JSON number or a string of digits. What exceeds 64
     /// bits becomes the largest number.
     pub(crate) fn integer(self) -> Result<u64, RpcError> {
-        let text = self.text().unwrap_or(Cow::Borrowed(self.0.get()));
+        let text = self.text().unwrap_or(Cow::Borrowed(self.0));
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(self.wrong("should be a non-negative integer"));
         }
@@ -168,7 +167,7 @@ impl<'a> Arg<'a> {
 
     /// Returns an [`integer`](Self::integer), or `None` for −1.
     pub(crate) fn integer_or_minus_one(self) -> Result<Option<u64>, RpcError> {
-        if self.text().unwrap_or(Cow::Borrowed(self.0.get())) == "-1" {
+        if self.text().unwrap_or(Cow::Borrowed(self.0)) == "-1" {
             return Ok(None);
         }
         let integer = self.integer().map(Some);
@@ -177,7 +176,7 @@ impl<'a> Arg<'a> {
 
     /// Returns a boolean; 0 and 1 are accepted. `name` is for the error text.
     pub(crate) fn boolean(self, name: &str) -> Result<bool, RpcError> {
-        match self.0.get() {
+        match self.0 {
             "true" | "1" => Ok(true),
             "false" | "0" => Ok(false),
             _ => Err(RpcError::BadRequest(format!("\"{name}\" must be a boolean"))),
@@ -213,12 +212,12 @@ impl<'a> Arg<'a> {
     pub(crate) fn hex_list(self) -> Result<Vec<String>, RpcError> {
         let mut list = Vec::new();
         let mut result = Ok(());
-        if !self.0.get().starts_with('[') {
+        if !self.0.starts_with('[') {
             return Err(self.wrong("should be a list"));
         }
-        jsonrpc::each_element(self.0.get(), |element| {
+        jsonrpc::each_element(self.0, |element| {
             if result.is_ok() {
-                match Arg(element).hex() {
+                match Arg(element.get()).hex() {
                     Ok(hex) => list.push(hex.into_owned()),
                     Err(error) => result = Err(error),
                 }
@@ -229,24 +228,24 @@ impl<'a> Arg<'a> {
 
     /// Returns an array of exactly two strings.
     pub(crate) fn pair(self) -> Option<(String, String)> {
-        serde_json::from_str(self.0.get()).ok()
+        serde_json::from_str(self.0).ok()
     }
 
     /// Returns arguments of another method: an array or an object.
     pub(crate) fn params(self) -> Result<&'a RawValue, RpcError> {
-        let is_params = self.0.get().starts_with(['[', '{']);
-        if is_params { Ok(self.0) } else { Err(self.wrong("should be a list or an object")) }
+        let params = serde_json::from_str(self.0).ok().filter(|_| self.0.starts_with(['[', '{']));
+        params.ok_or_else(|| self.wrong("should be a list or an object"))
     }
 
     /// Tells whether the argument is an object.
     pub(crate) fn is_object(self) -> bool {
-        self.0.get().starts_with('{')
+        self.0.starts_with('{')
     }
 
     /// Returns the argument for an error text: a string without quotes, anything else as it is,
     /// shortened.
     pub(crate) fn shown(self) -> String {
-        shorten(&self.text().unwrap_or(Cow::Borrowed(self.0.get())))
+        shorten(&self.text().unwrap_or(Cow::Borrowed(self.0)))
     }
 
     pub(crate) fn wrong(self, what: &str) -> RpcError {
