@@ -14,8 +14,18 @@ const BATCH: usize = 1_000;
 /// How long what the node has done at once may take to be told one by one.
 const ONE_BY_ONE: Duration = Duration::from_millis(250);
 
+/// Events come thick if those before them came no longer ago.
+const THICK: Duration = Duration::from_millis(4);
+
+/// How long more of them are gathered then: to wake for each costs several times what there is to do.
+const GATHERING: Duration = Duration::from_millis(2);
+
 /// The node's feed.
-pub(super) struct Feed(ZmqFeed);
+pub(super) struct Feed {
+    events: ZmqFeed,
+    /// When the last events were taken over.
+    last: Instant,
+}
 
 /// When the node is to be looked at.
 #[derive(Clone, Copy)]
@@ -33,13 +43,13 @@ struct Taken {
 }
 
 impl Feed {
-    pub(super) fn new(feed: ZmqFeed) -> Self {
-        Self(feed)
+    pub(super) fn new(events: ZmqFeed) -> Self {
+        Self { events, last: Instant::now() }
     }
 
     /// Waits for an event, for ever if there is no feed. Cancel-safe.
     pub(super) async fn next(&mut self) -> ZmqEvent {
-        self.0.next().await
+        self.events.next().await
     }
 
     /// Takes over an event and all that wait behind it, on top of `tip`, which sessions know.
@@ -53,10 +63,17 @@ impl Feed {
         mempool: &MempoolView,
         touched: &mut Touched,
     ) -> Due {
-        let until = Instant::now() + ONE_BY_ONE;
+        let now = Instant::now();
+        let until = now + ONE_BY_ONE;
+        let is_thick = now - std::mem::replace(&mut self.last, now) < THICK;
+        if is_thick && first != ZmqEvent::Block {
+            // The thread sleeps, and not this task alone, or each packet would wake it.
+            std::thread::sleep(GATHERING);
+            tokio::task::yield_now().await;
+        }
         let mut taken = self.take_batch(first, tip, mempool, touched).await;
         while taken.is_last_removed && !mempool.agrees_with_node().await {
-            let Ok(event) = tokio::time::timeout_at(until, self.0.next()).await else { break };
+            let Ok(event) = tokio::time::timeout_at(until, self.events.next()).await else { break };
             let before = taken.due;
             taken = self.take_batch(event, tip, mempool, touched).await;
             taken.due = taken.due.or(before);
@@ -78,7 +95,7 @@ impl Feed {
             match now {
                 ZmqEvent::Block => {
                     due = Due::Now;
-                    self.0.recent().clear();
+                    self.events.recent().clear();
                 }
                 ZmqEvent::Added { txid, sequence } => {
                     changes.push(PoolEvent { txid, added: true, sequence });
@@ -95,7 +112,7 @@ impl Feed {
                 }
                 _ => {}
             }
-            event = if changes.len() < BATCH { self.0.try_next() } else { None };
+            event = if changes.len() < BATCH { self.events.try_next() } else { None };
         }
         let Some(last) = changes.last() else { return Taken { due, is_last_removed: false } };
         let is_last_removed = !last.added;
@@ -104,7 +121,7 @@ impl Feed {
             mempool.feed_is(true);
             return Taken { due, is_last_removed: false };
         };
-        match mempool.follow(tip, &changes, self.0.recent(), touched).await {
+        match mempool.follow(tip, &changes, self.events.recent(), touched).await {
             Ok(None) => Taken { due, is_last_removed },
             Ok(Some(at)) => Taken { due: due.or(Due::At(at)), is_last_removed: false },
             Err(err) => {
