@@ -47,12 +47,12 @@ impl ZmqFeed {
     ///
     /// It ends with the daemon's token.
     #[must_use]
-    pub fn spawn<C: Coin + Clone>(coin: C, daemon: Daemon, config: ZmqConfig) -> Self {
+    pub fn spawn(coin: impl Coin, daemon: Daemon, config: ZmqConfig) -> Self {
         let (sender, events) = mpsc::channel(WAITING);
-        let recent = RecentTxs::default();
+        let recent = RecentTxs::new(coin);
         if config != ZmqConfig::Off {
             let token = daemon.token().clone();
-            let task = Task { coin, daemon, config, sender, recent: recent.clone() };
+            let task = Task { daemon, config, sender, recent: recent.clone() };
             tokio::spawn(async move {
                 let gone = task.sender.clone();
                 tokio::select! {
@@ -91,8 +91,7 @@ impl ZmqFeed {
     }
 }
 
-struct Task<C> {
-    coin: C,
+struct Task {
     daemon: Daemon,
     config: ZmqConfig,
     sender: mpsc::Sender<ZmqEvent>,
@@ -108,7 +107,7 @@ struct Plan {
     raw_txs: Option<Endpoint>,
 }
 
-impl<C: Coin + Clone> Task<C> {
+impl Task {
     async fn run(self) {
         let mut pause = RETRY.0;
         let mut told = String::new();
@@ -184,8 +183,8 @@ impl<C: Coin + Clone> Task<C> {
         }
         if let Some(endpoint) = plan.raw_txs {
             tracing::info!("taking transactions from the node's rawtx at {endpoint}");
-            let (coin, recent) = (self.coin.clone(), self.recent.clone());
-            tasks.spawn(async move { raw_txs::keep(&coin, &endpoint, &recent).await });
+            let recent = self.recent.clone();
+            tasks.spawn(async move { raw_txs::keep(&endpoint, &recent).await });
         }
         if let Some(Ok((endpoint, Err(error)))) = tasks.join_next().await {
             tracing::info!("the node's ZMQ publisher at {endpoint} is gone: {error}");
@@ -246,8 +245,7 @@ pub(super) async fn subscribe(
         #[cfg(not(unix))]
         Endpoint::Ipc(_) => return Err(io::ErrorKind::Unsupported.into()),
     };
-    // Frames are small: not every one is to cost two system calls.
-    Subscriber::start(Box::new(tokio::io::BufStream::new(stream)) as Box<dyn Stream>, topics).await
+    Subscriber::start(stream, topics).await
 }
 
 /// Hands on what a publisher says; ends with it, or when another node has taken its place.
@@ -265,12 +263,11 @@ async fn read(
         if !same_node() {
             return Err(io::Error::other("another node is asked now"));
         }
-        // Topic, body, and a counter of the topic.
-        let [name, body, count] = &message[..] else { continue };
+        let [name, body, count] = message;
         let Some(&topic) = topics.iter().find(|topic| topic.name().as_bytes() == name) else {
             continue; // A subscription is to all names that begin so.
         };
-        let Ok(count) = count.as_slice().try_into().map(u32::from_le_bytes) else { continue };
+        let Ok(count) = count.try_into().map(u32::from_le_bytes) else { continue };
         let skipped =
             expected.insert(topic, count.wrapping_add(1)).is_some_and(|next| next != count);
         let events = skipped.then_some(ZmqEvent::Gap).into_iter().chain(topic.event(body));

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use electrumx_core::bitcoin::OutPoint;
 use electrumx_core::bitcoin::consensus::encode::serialize_hex;
-use electrumx_core::coin::Coin as _;
+use electrumx_core::coin::{Bitcoin, Coin as _, Network};
 use electrumx_core::mempool::Mempool;
 use electrumx_core::processor::{FlushPolicy, Processor};
 use electrumx_daemon::{Daemon, DaemonConfig, NodeUrl, RecentTxs, ZmqEvent};
@@ -69,7 +69,7 @@ enum Told {
 impl World {
     async fn new(seed: u64) -> Self {
         let (feed, events) = mpsc::channel(10_000);
-        let recent = RecentTxs::default();
+        let recent = RecentTxs::new(Bitcoin::new(Network::Regtest));
         let node: Shared = Arc::new(Mutex::new(Node::new(seed, feed, recent.clone())));
         let url = rpc::serve(Arc::clone(&node));
         let db = tempfile::tempdir().unwrap();

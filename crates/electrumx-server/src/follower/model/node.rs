@@ -508,7 +508,7 @@ impl Node {
     /// Publishes a transaction's bytes. Now and then they get lost.
     fn publish(&mut self, tx: &Transaction) {
         if self.rng.u8(..8) > 0 {
-            self.recent.put(tx.compute_txid(), serialize(tx));
+            self.recent.put(&serialize(tx));
         }
     }
 
