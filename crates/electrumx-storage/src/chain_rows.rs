@@ -188,7 +188,16 @@ impl<'txn> TxidReader<'txn> {
 
     /// Returns the id of a transaction that must exist in this tier.
     pub(crate) fn get(&mut self, txn: &'txn Txn<'_>, number: u64) -> Result<Txid, StoreError> {
-        Ok(Txid::from_byte_array(*self.run(txn, number)?.first().ok_or_else(|| self.short())?))
+        self.locate(txn, number).map(|id| Txid::from_byte_array(*id))
+    }
+
+    /// As [`get`](Self::get), without a look at the id.
+    pub(crate) fn locate(
+        &mut self,
+        txn: &'txn Txn<'_>,
+        number: u64,
+    ) -> Result<&'txn [u8; 32], StoreError> {
+        self.run(txn, number)?.first().ok_or_else(|| self.short())
     }
 
     /// Returns the ids from a transaction on that are in the same row: at least one.

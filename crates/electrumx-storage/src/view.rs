@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use electrumx_core::bitcoin::hashes::Hash as _;
 use electrumx_core::bitcoin::{BlockHash, Txid};
 use electrumx_core::{
     BlockId, ChainView, HashX, Height, OutputNum, OutputRow, OutputState, ScriptOutput, StoreError,
@@ -190,8 +191,9 @@ impl ChainView for LmdbView {
         let mut base = self
             .base_tier()
             .map(|(base, txn)| (TxidReader::new(&base.tables.chain, Default::default()), txn));
-        // Collecting results would not know how many there will be.
-        let mut found = Vec::with_capacity(numbers.len());
+        // Each is somewhere else in memory, which takes long to answer: they are copied when all are located, so that
+        // they are waited for together.
+        let mut located = Vec::with_capacity(numbers.len());
         // A script's transactions are all over the chain: each may be a page to be waited for.
         let prepare = |numbers: &[TxNum]| match self.base_tier() {
             Some((base, txn)) => {
@@ -201,16 +203,16 @@ impl ChainView for LmdbView {
             None => Ok(()),
         };
         read_ahead::in_runs(numbers, prepare, |number| {
-            found.push(match &mut base {
+            located.push(match &mut base {
                 _ if !self.has(*number) => {
                     return Err(tables.txids.corrupt(format!("it lacks {number:?}")));
                 }
-                Some((base, txn)) if number.0 < origin.txs => base.get(txn, number.0)?,
-                _ => tip.get(self.txn(), number.0)?,
+                Some((base, txn)) if number.0 < origin.txs => base.locate(txn, number.0)?,
+                _ => tip.locate(self.txn(), number.0)?,
             });
             Ok(())
         })?;
-        Ok(found)
+        Ok(located.into_iter().map(|id| Txid::from_byte_array(*id)).collect())
     }
 
     fn tx_num(&self, txid: &Txid) -> Result<Option<TxNum>, StoreError> {
