@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod auth;
+mod backoff;
 mod block_files;
 mod check;
 mod client;

@@ -10,7 +10,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use electrumx_core::bitcoin::blockdata::constants::ChainHash;
-use electrumx_core::bitcoin::{Address, Network, OutPoint, ScriptBuf, Txid};
+use electrumx_core::bitcoin::{Address, Network, OutPoint, ScriptBuf};
 use electrumx_core::mempool::Mempool;
 use electrumx_core::{BlockId, BlockTouches, ChainView, Changes, HashX, Index, StoreError};
 use parking_lot::RwLock;
@@ -30,7 +30,6 @@ use crate::posting::{Post, Posting};
 use crate::reader::{Effort, Reader};
 use crate::script::unconfirmed_txs;
 use crate::stats::{CacheStats, GroupInfo, SessionInfo, Totals};
-use crate::tx_height::TxHeight;
 use crate::version::ProtocolVersion;
 
 /// Most scripts, outpoints or transactions whose states are computed from one snapshot when notifying: bounds how long it is
@@ -156,16 +155,24 @@ impl<N: Node> Service<N> {
         })
         .await?;
         let outpoints = hub.touched_outpoints(touched);
-        self.in_chunks(&outpoints, states, |(outpoint, posted)| {
-            let post = Post::Outpoint(outpoint, posted);
-            hub.outpoints.each(&outpoint, |member| posting.post(member, post));
-        })
+        self.in_chunks(
+            &outpoints,
+            |reader, _, outpoints| states(reader, outpoints),
+            |(outpoint, posted)| {
+                let post = Post::Outpoint(outpoint, posted);
+                hub.outpoints.each(&outpoint, |member| posting.post(member, post));
+            },
+        )
         .await?;
         let txs = hub.txs.among(&touched.txs);
-        self.in_chunks(&txs, tx_heights, |(txid, posted)| {
-            let post = Post::Tx(txid, posted);
-            hub.txs.each(&txid, |member| posting.post(member, post));
-        })
+        self.in_chunks(
+            &txs,
+            |reader, _, txids| reader.tx_heights(txids),
+            |(txid, posted)| {
+                let post = Post::Tx(txid, posted);
+                hub.txs.each(&txid, |member| posting.post(member, post));
+            },
+        )
         .await
     }
 
@@ -391,7 +398,6 @@ fn statuses(
 /// Reads the states of outpoints from one snapshot.
 fn states(
     reader: &Reader,
-    _: Effort,
     outpoints: &[OutPoint],
 ) -> Result<Vec<(OutPoint, Posted<OutputFacts>)>, StoreError> {
     let snapshot = reader.whole_snapshot(|mempool, view| {
@@ -402,13 +408,4 @@ fn states(
     let stamp = snapshot.stamp;
     let states = snapshot.unconfirmed.into_iter().map(|state| Posted { stamp, state });
     Ok(outpoints.iter().copied().zip(states).collect())
-}
-
-/// Reads the heights of transactions from one snapshot.
-fn tx_heights(
-    reader: &Reader,
-    _: Effort,
-    txids: &[Txid],
-) -> Result<Vec<(Txid, Posted<TxHeight>)>, StoreError> {
-    reader.tx_heights(txids)
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use electrumx_core::bitcoin::{BlockHash, OutPoint, Txid};
-use electrumx_core::coin::{Bitcoin, BlockVisitor, Coin as _, HeaderFacts, TxFacts};
+use electrumx_core::bitcoin::{BlockHash, Txid};
+use electrumx_core::coin::{Bitcoin, Coin as _};
 use electrumx_core::{Index, TxPosition};
 use electrumx_daemon::BlockFiles;
 use tokio::sync::Semaphore;
@@ -93,23 +93,6 @@ fn read_at(
     place: TxPosition,
 ) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(raw) = files.part(block, place.offset, place.size)? else { return Ok(None) };
-    let mut id = Id(None);
-    coin.visit_tx(&raw, &mut id)?;
-    anyhow::ensure!(id.0 == Some(*txid), "another one is at its place");
+    anyhow::ensure!(coin.txid(&raw)? == *txid, "another one is at its place");
     Ok(Some(raw))
-}
-
-/// Keeps a parsed transaction's id.
-struct Id(Option<Txid>);
-
-impl BlockVisitor for Id {
-    fn header(&mut self, _: HeaderFacts<'_>) {}
-
-    fn input(&mut self, _: OutPoint) {}
-
-    fn output(&mut self, _: u32, _: u64, _: &[u8]) {}
-
-    fn tx(&mut self, tx: TxFacts) {
-        self.0 = Some(tx.txid);
-    }
 }

@@ -34,6 +34,16 @@ pub trait Coin: Send + Sync + 'static {
     /// [`ParseError`] when the bytes are not exactly one transaction.
     fn visit_tx<V: BlockVisitor>(&self, raw: &[u8], visitor: &mut V) -> Result<(), ParseError>;
 
+    /// Returns the id of a raw transaction.
+    ///
+    /// # Errors
+    /// As [`visit_tx`](Self::visit_tx).
+    fn txid(&self, raw: &[u8]) -> Result<Txid, ParseError> {
+        let mut id = TxId(None);
+        self.visit_tx(raw, &mut id)?;
+        id.0.ok_or_else(|| ParseError { what: "transaction", reason: "it is empty".into() })
+    }
+
     /// Returns the hash of a raw header.
     fn header_hash(&self, header: &[u8]) -> BlockHash;
 
@@ -69,6 +79,21 @@ pub trait BlockVisitor {
     /// made. A visitor that wants to hash many at once takes it, the others are given the id.
     fn unhashed_tx(&mut self, tx: UnhashedTx<'_>) {
         self.tx(tx.hashed());
+    }
+}
+
+/// Keeps a transaction's id and nothing else.
+struct TxId(Option<Txid>);
+
+impl BlockVisitor for TxId {
+    fn header(&mut self, _: HeaderFacts<'_>) {}
+
+    fn input(&mut self, _: OutPoint) {}
+
+    fn output(&mut self, _: u32, _: u64, _: &[u8]) {}
+
+    fn tx(&mut self, tx: TxFacts) {
+        self.0 = Some(tx.txid);
     }
 }
 

@@ -1,6 +1,5 @@
 //! The client: call styles, retry and failover over several nodes.
 
-mod backoff;
 mod daemon;
 mod retry;
 mod trouble;

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::backoff::Backoff;
 use super::daemon::Daemon;
 use crate::DaemonError;
+use crate::backoff::Backoff;
 use crate::transport::{Failure, Node, Trouble};
+
+/// Longest pause between rounds over all nodes.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a caller waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,7 @@ impl Daemon {
             Style::Bounded => self.0.deadline.div_f64(nodes as f64),
             Style::Patient => Duration::MAX,
         };
-        let (mut failures, mut dropped, mut backoff) = (0, false, Backoff::new());
+        let (mut failures, mut dropped, mut backoff) = (0, false, Backoff::up_to(LONGEST_PAUSE));
         loop {
             let (index, node) = self.current();
             let result = {

@@ -17,17 +17,17 @@ use super::event::{Topic, ZmqEvent};
 use super::raw_txs;
 use super::recent::RecentTxs;
 use super::wire::Subscriber;
+use crate::backoff::Backoff;
 use crate::{Daemon, NodeUrl, ZmqNotification};
 
 /// Events waiting to be taken. When it is full the node is not read from, and drops what it cannot send.
 const WAITING: usize = 1_000;
 
 /// Longest wait for a connection with all that belongs to it.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(5);
 
-/// Pauses between attempts double from the first to the second.
-pub(super) const RETRY: (Duration, Duration) =
-    (Duration::from_millis(250), Duration::from_secs(10));
+/// Longest pause between attempts.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How often a node without publishers is asked again: it may have been restarted with some.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -109,10 +109,11 @@ struct Plan {
 
 impl Task {
     async fn run(self) {
-        let mut pause = RETRY.0;
+        let mut backoff = Backoff::up_to(LONGEST_PAUSE);
         let mut told = String::new();
         loop {
             let Some(url) = self.daemon.url().cloned() else { return };
+            let pause = backoff.pause();
             let wait = match self.daemon.zmq_notifications().await {
                 Ok(list) => match plan(&self.config, &list, &url) {
                     plan if plan.events.is_empty() => {
@@ -127,9 +128,11 @@ impl Task {
                     plan => {
                         let connected = self.follow(plan, &url, &mut told).await;
                         if connected {
-                            pause = RETRY.0;
+                            backoff.reset();
+                            backoff.pause()
+                        } else {
+                            pause
                         }
-                        pause
                     }
                 },
                 Err(error) => {
@@ -138,7 +141,6 @@ impl Task {
                 }
             };
             sleep(wait).await;
-            pause = (pause * 2).min(RETRY.1);
         }
     }
 
@@ -146,9 +148,7 @@ impl Task {
     async fn follow(&self, plan: Plan, url: &NodeUrl, told: &mut String) -> bool {
         let mut subscribers = Vec::new();
         for (endpoint, topics) in plan.events {
-            match timeout(CONNECT, subscribe(&endpoint, &topics)).await.unwrap_or_else(|_| {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))
-            }) {
+            match subscribe(&endpoint, &topics).await {
                 Ok(subscriber) => subscribers.push((endpoint, topics, subscriber)),
                 Err(error) => {
                     let text = format!("the node's ZMQ publisher at {endpoint}: {error}");
@@ -210,13 +210,13 @@ fn plan(config: &ZmqConfig, list: &[ZmqNotification], url: &NodeUrl) -> Plan {
         }
     };
     let mut plan = Plan::default();
-    let groups: [&[Topic]; 2] =
-        [&[Topic::HashBlock, Topic::RawBlock], &[Topic::HashTx, Topic::RawTx]];
     if let Some(endpoint) = place(Topic::Sequence) {
         plan.events.insert(endpoint, vec![Topic::Sequence]);
         plan.raw_txs = place(Topic::RawTx);
         return plan;
     }
+    let groups: [&[Topic]; 2] =
+        [&[Topic::HashBlock, Topic::RawBlock], &[Topic::HashTx, Topic::RawTx]];
     for group in groups {
         let found = group.iter().find_map(|&topic| Some((place(topic)?, topic)));
         if let Some((endpoint, topic)) = found {
@@ -229,11 +229,17 @@ fn plan(config: &ZmqConfig, list: &[ZmqNotification], url: &NodeUrl) -> Plan {
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Connects to a publisher and subscribes.
+/// Connects to a publisher and subscribes, or fails in time.
 pub(super) async fn subscribe(
     endpoint: &Endpoint,
     topics: &[Topic],
 ) -> io::Result<Subscriber<Box<dyn Stream>>> {
+    timeout(CONNECT, connect(endpoint, topics))
+        .await
+        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection in time")))
+}
+
+async fn connect(endpoint: &Endpoint, topics: &[Topic]) -> io::Result<Subscriber<Box<dyn Stream>>> {
     let stream: Box<dyn Stream> = match endpoint {
         Endpoint::Tcp(host, port) => {
             let stream = TcpStream::connect((host.trim_matches(['[', ']']), *port)).await?;

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::{OutPoint, Txid};
-use electrumx_core::coin::{BlockVisitor, Coin, HeaderFacts, TxFacts};
+use bitcoin::Txid;
+use electrumx_core::coin::Coin;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
@@ -49,11 +49,7 @@ impl RecentTxs {
     /// Makes a store without transactions.
     #[must_use]
     pub fn new(coin: impl Coin) -> Self {
-        let txid_of = Box::new(move |raw: &[u8]| {
-            let mut txid = TxidOf(None);
-            coin.visit_tx(raw, &mut txid).ok()?;
-            txid.0
-        });
+        let txid_of = Box::new(move |raw: &[u8]| coin.txid(raw).ok());
         Self(Arc::new(Shared { txid_of, state: Mutex::default(), arrived: Notify::new() }))
     }
 
@@ -134,18 +130,6 @@ impl State {
             self.bytes -= taken.as_ref().map_or(0, Vec::len);
         }
         !self.is_live || taken.iter().all(Option::is_some)
-    }
-}
-
-/// Takes a transaction's id and nothing else.
-struct TxidOf(Option<Txid>);
-
-impl BlockVisitor for TxidOf {
-    fn header(&mut self, _: HeaderFacts<'_>) {}
-    fn input(&mut self, _: OutPoint) {}
-    fn output(&mut self, _: u32, _: u64, _: &[u8]) {}
-    fn tx(&mut self, tx: TxFacts) {
-        self.0 = Some(tx.txid);
     }
 }
 
