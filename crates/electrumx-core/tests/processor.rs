@@ -210,6 +210,23 @@ fn some_chain(len: usize, salt: u32) -> Vec<Block> {
 }
 
 #[test]
+fn a_fork_is_looked_for_only_where_the_next_block_does_not_go_on() {
+    let shared = some_chain(5, 0);
+    let (store, mut processor) = processor(FlushPolicy::default());
+    let mut node = FakeNode::new(shared[..4].to_vec());
+    processor.sync(&mut node, &mut ()).unwrap();
+    let before = node.asked;
+    node.chain = shared.clone();
+    assert!(processor.sync(&mut node, &mut ()).unwrap().at_node_tip);
+    assert_eq!(node.asked, before);
+    // One above the tip, on another branch.
+    node.chain = extend(shared[..3].to_vec(), &vec![vec![]; 4], 1);
+    assert!(processor.sync(&mut node, &mut ()).unwrap().at_node_tip);
+    assert!(node.asked > before);
+    assert_true(&store, &node.chain);
+}
+
+#[test]
 fn another_genesis_block_is_refused() {
     let (_store, mut processor) = processor(FlushPolicy::default());
     let mut other = vec![bitcoin::constants::genesis_block(bitcoin::Network::Signet)];

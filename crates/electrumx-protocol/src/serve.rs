@@ -2,14 +2,14 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadHalf, WriteHalf};
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::close::CloseReason;
 use crate::error::RpcError;
@@ -47,6 +47,7 @@ where
     let limits = &service.config.limits;
     let (input, output) = tokio::io::split(stream);
     let member = service.hub.join(peer, &shutdown);
+    let idle_at = Instant::now() + limits.first_request_timeout;
     let mut connection = Connection {
         input,
         lines: Lines::new(limits.max_line_bytes),
@@ -55,13 +56,14 @@ where
             limits.write_timeout,
             service.config.padding.applies_to(peer.transport),
         ),
-        idle_at: Instant::now() + limits.first_request_timeout,
+        idle_at,
         session_timeout: limits.session_timeout,
         max_unsent: limits.max_unsent_bytes,
         member: Arc::clone(&member),
-        session: Session::new(service, member),
+        session: Session::new(service, Arc::clone(&member)),
     };
-    let reason = connection.run().await;
+    let ends = Ends { cancelled: pin!(member.token.cancelled()), idle: pin!(sleep_until(idle_at)) };
+    let reason = connection.run(ends).await;
     connection.part(reason).await;
     reason
 }
@@ -77,22 +79,61 @@ struct Connection<N: Node, S> {
     session: Session<N>,
 }
 
-impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
-    async fn run(&mut self) -> CloseReason {
+/// What ends a session however little happens in it. Waited for all the time: to begin anew at each message would cost more than
+/// to answer it.
+struct Ends<'a, 't> {
+    cancelled: Pin<&'a mut WaitForCancellationFuture<'t>>,
+    /// Goes off when the session is idle, or earlier.
+    idle: Pin<&'a mut Sleep>,
+}
+
+impl Ends<'_, '_> {
+    /// Waits until `idle_at`, which was another moment the last time. Cancel-safe.
+    async fn idle(idle: &mut Pin<&mut Sleep>, idle_at: Instant) {
+        if idle.deadline() > idle_at {
+            idle.as_mut().reset(idle_at);
+        }
         loop {
-            if let Err(reason) = self.work().await {
-                return reason;
+            idle.as_mut().await;
+            if idle.deadline() >= idle_at {
+                return;
             }
-            if let Err(reason) = self.wait().await {
+            idle.as_mut().reset(idle_at);
+        }
+    }
+}
+
+/// Why there is no more work.
+enum Rest {
+    /// All is answered and told.
+    Done,
+    /// Too much is unsent.
+    Full,
+}
+
+impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
+    async fn run(&mut self, mut ends: Ends<'_, '_>) -> CloseReason {
+        loop {
+            if let Err(reason) = self.step(&mut ends).await {
                 return reason;
             }
         }
     }
 
+    /// Works, sends and, if nothing else can be done, waits.
+    async fn step(&mut self, ends: &mut Ends<'_, '_>) -> Result<(), CloseReason> {
+        let rest = self.work().await?;
+        self.send_at_once().await?;
+        if matches!(rest, Rest::Full) && self.outlet.len() < self.max_unsent {
+            return Ok(());
+        }
+        self.wait(ends).await
+    }
+
     /// Answers what came and tells what is to be told, until there is nothing left or too much
     /// unsent.
-    async fn work(&mut self) -> Result<(), CloseReason> {
-        let (mut answer, mut was_asked) = (Vec::new(), false);
+    async fn work(&mut self) -> Result<Rest, CloseReason> {
+        let (mut answer, mut was_asked, mut rest) = (Vec::new(), false, Rest::Full);
         while self.outlet.len() < self.max_unsent {
             let line = self.lines.next();
             let stats = &self.member.stats;
@@ -107,7 +148,10 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             stats.sent_count.add(told);
             let line = match line {
                 Ok(Some(line)) => line,
-                Ok(None) => break,
+                Ok(None) => {
+                    rest = Rest::Done;
+                    break;
+                }
                 Err(TooLong) => {
                     let error = RpcError::InvalidRequest("request too long".into());
                     self.session.refuse(error, NULL_ID, &mut answer);
@@ -137,7 +181,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
         if was_asked {
             self.idle_at = Instant::now() + self.session_timeout;
         }
-        Ok(())
+        Ok(rest)
     }
 
     /// Sends what the client takes without being waited for.
@@ -153,12 +197,12 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     }
 
     /// Waits for the client to send or to take something, or for something to tell it.
-    async fn wait(&mut self) -> Result<(), CloseReason> {
+    async fn wait(&mut self, ends: &mut Ends<'_, '_>) -> Result<(), CloseReason> {
         let Self { input, lines, outlet, member, session, .. } = self;
         let room = outlet.len() < self.max_unsent;
         tokio::select! {
             biased;
-            () = member.token.cancelled() => Err(member.close_reason()),
+            () = ends.cancelled.as_mut() => Err(member.close_reason()),
             sent = outlet.progress(&member.stats.sent_bytes), if outlet.pending() => sent,
             read = input.read_buf(lines.space()), if room => match read {
                 Ok(0) | Err(_) => Err(CloseReason::ClientLeft),
@@ -170,7 +214,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
                 }
             },
             () = session.notified(), if room => Ok(()),
-            () = sleep_until(self.idle_at) => Err(CloseReason::Idle),
+            () = Ends::idle(&mut ends.idle, self.idle_at) => Err(CloseReason::Idle),
         }
     }
 

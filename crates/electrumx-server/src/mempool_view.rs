@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use electrumx_core::bitcoin::Txid;
 use electrumx_core::coin::Bitcoin;
-use electrumx_core::mempool::{Difference, Mempool, Resolved};
-use electrumx_core::{BlockId, Index};
+use electrumx_core::mempool::{Difference, Mempool, MempoolTx, Resolved};
+use electrumx_core::{BlockId, Index, StoreError};
 use electrumx_daemon::{Daemon, DaemonError, RecentTxs};
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
@@ -151,14 +151,8 @@ impl MempoolView {
         let resolved = if is_few { self.resolver(raws)() } else { self.resolve(raws).await }?;
         let complete = resolved.unresolved.is_empty();
         let mut pool = self.pool.write();
-        let view = self.index.view()?;
-        let mut added = Vec::with_capacity(resolved.txs.len());
-        for tx in resolved.txs {
-            // A node with an index of its own returns mined transactions, too.
-            if view.tx_num(&tx.0)?.is_none() {
-                added.push(tx);
-            }
-        }
+        // A node with an index of its own returns mined transactions, too.
+        let added = self.unconfirmed(resolved.txs)?;
         self.broadcasts.left(&news.removed);
         touched.extend(pool.remove(&news.removed));
         touched.extend(pool.insert(added));
@@ -214,11 +208,10 @@ impl MempoolView {
             return Ok(None);
         }
         let mut pool = self.pool.write();
-        let view = self.index.view()?;
         let mut added = Vec::with_capacity(txs.len());
-        for tx in txs {
-            // A block may have confirmed it in the meantime.
-            if pool.tx(&tx.0).is_some() || view.tx_num(&tx.0)?.is_some() {
+        // A block may have confirmed them in the meantime.
+        for tx in self.unconfirmed(txs)? {
+            if pool.tx(&tx.0).is_some() {
                 continue;
             }
             match broadcast.verdict(&tx.0) {
@@ -228,5 +221,23 @@ impl MempoolView {
             }
         }
         Ok(Some(pool.insert(added)))
+    }
+
+    /// Leaves out what the index has confirmed. To be called with the mempool locked, which may not be newer than the index.
+    fn unconfirmed(
+        &self,
+        txs: Vec<(Txid, MempoolTx)>,
+    ) -> Result<Vec<(Txid, MempoolTx)>, StoreError> {
+        if txs.is_empty() {
+            return Ok(txs);
+        }
+        let view = self.index.view()?;
+        let mut kept = Vec::with_capacity(txs.len());
+        for tx in txs {
+            if view.tx_num(&tx.0)?.is_none() {
+                kept.push(tx);
+            }
+        }
+        Ok(kept)
     }
 }

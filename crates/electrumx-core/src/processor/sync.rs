@@ -106,6 +106,7 @@ impl<C: Coin, S: Store> Processor<C, S> {
     ) -> Result<Synced, ProcessError> {
         let mut at_node_tip = false;
         let mut node_is_behind = false;
+        let mut has_forked = false;
         while !observer.should_stop() {
             let node = source.tip()?;
             at_node_tip = self.tip == Some(node.id);
@@ -117,14 +118,20 @@ impl<C: Coin, S: Store> Processor<C, S> {
                 break;
             }
             let before = self.tip;
-            let fork = self.fork_point(source)?;
-            if fork != self.tip {
-                let height = fork.map_or(0, |fork| fork.height);
-                observer.reorganised(fork, self.tip.map_or(0, |tip| tip.height - height));
-                self.unwind_to(fork.map(|fork| fork.height))?;
+            // A longer chain mostly goes on from the tip, and its next block tells; only if it does not, where they part is asked for.
+            let is_longer = self.tip.is_some_and(|tip| tip.height < node.id.height);
+            let is_tried = is_longer && !has_forked;
+            if !is_tried {
+                let fork = self.fork_point(source)?;
+                if fork != self.tip {
+                    let height = fork.map_or(0, |fork| fork.height);
+                    observer.reorganised(fork, self.tip.map_or(0, |tip| tip.height - height));
+                    self.unwind_to(fork.map(|fork| fork.height))?;
+                }
             }
             self.follow(source, node.id.height, observer)?;
-            if self.tip == before {
+            has_forked = self.tip == before;
+            if has_forked && !is_tried {
                 break; // No progress: the node changed its chain between two answers.
             }
         }

@@ -128,12 +128,14 @@ pub(crate) struct FakeNode {
     /// What the best chain becomes after so many blocks have been served.
     pub switches: Vec<(usize, Vec<Block>)>,
     pub served: usize,
+    /// How often it was asked for a hash.
+    pub asked: usize,
     next: Option<(Height, Height)>,
 }
 
 impl FakeNode {
     pub fn new(chain: Vec<Block>) -> Self {
-        Self { chain, syncing: false, switches: Vec::new(), served: 0, next: None }
+        Self { chain, syncing: false, switches: Vec::new(), served: 0, asked: 0, next: None }
     }
 }
 
@@ -145,6 +147,7 @@ impl BlockSource for FakeNode {
     }
 
     fn block_hash(&mut self, height: Height) -> Result<Option<BlockHash>, SourceError> {
+        self.asked += 1;
         Ok(self.chain.get(height as usize).map(Block::block_hash))
     }
 

@@ -61,14 +61,18 @@ impl<C: Coin> BlockSource for FilesWithNode<C> {
         self.run = None; // ends its thread
         // Blocks that are asked for again may have been no good: the node has the last word.
         let again = self.delivered.take().filter(|&last| from <= last);
-        let reader = Reader {
+        let mut reader = Reader {
             files: Arc::clone(&self.files),
             daemon: self.daemon.clone(),
             runtime: self.runtime.clone(),
             config: self.config,
             told: false,
         };
-        let work = move |outlet: &Outlet| reader.read(from..=to, again, outlet);
+        let known = self.node.known_hash(from, to).filter(|_| again.is_none());
+        let work = move |outlet: &Outlet| match known {
+            Some(hash) => reader.take_from_files(from, &[hash], outlet).map(drop),
+            None => reader.read(from..=to, again, outlet),
+        };
         self.run = Some(ReadAhead::start(self.config.queue_bytes, work));
     }
 
@@ -103,7 +107,7 @@ type Flow = ControlFlow<()>;
 impl<C: Coin> Reader<C> {
     /// Reads blocks in order. Ends early where the node's chain ends or has changed, and when nobody wants them any more.
     fn read(
-        mut self,
+        &mut self,
         heights: RangeInclusive<Height>,
         again: Option<Height>,
         outlet: &Outlet,

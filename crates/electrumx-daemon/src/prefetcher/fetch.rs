@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bitcoin::BlockHash;
 use electrumx_core::{Height, RawBlock, SourceError};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
@@ -14,17 +15,19 @@ use super::budget::{Budget, Estimate};
 use super::hashes::{HashFeed, gone};
 use crate::Daemon;
 
-/// Fetches `heights` in order into `queue`, which is bounded by `budget` and not by its length.
+/// Fetches `heights` in order into `queue`, which is bounded by `budget` and not by its length. If the hash of the first is `known`
+/// there are no others.
 ///
 /// Ends early, without an error, where the node's chain ends or has changed, and when nobody listens any more.
 pub(super) async fn fetch(
     daemon: Daemon,
     heights: Range<Height>,
+    known: Option<BlockHash>,
     config: PrefetchConfig,
     budget: Arc<Budget>,
     queue: UnboundedSender<RawBlock>,
 ) -> Result<(), SourceError> {
-    let mut hashes = HashFeed::new(daemon.clone(), heights);
+    let mut hashes = HashFeed::new(daemon.clone(), heights, known);
     let mut on_their_way = FuturesOrdered::new();
     let mut estimate = Estimate::new();
     let mut more = true;

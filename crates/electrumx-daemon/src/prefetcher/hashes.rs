@@ -25,11 +25,14 @@ pub(super) struct HashFeed {
 }
 
 impl HashFeed {
-    pub(super) fn new(daemon: Daemon, heights: Range<Height>) -> Self {
+    /// Asks for the hashes of a range, or of none if the only one is `known`.
+    pub(super) fn new(daemon: Daemon, heights: Range<Height>, known: Option<BlockHash>) -> Self {
         let height = heights.start;
-        let mut feed =
-            Self { daemon, rest: heights, pending: None, height, ready: VecDeque::new() };
-        feed.ask();
+        let ready = VecDeque::from_iter(known);
+        let mut feed = Self { daemon, rest: heights, pending: None, height, ready };
+        if feed.ready.is_empty() {
+            feed.ask();
+        }
         feed
     }
 

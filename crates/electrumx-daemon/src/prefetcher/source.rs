@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bitcoin::BlockHash;
-use electrumx_core::{BlockSource, Height, RawBlock, SourceError, SourceTip};
+use electrumx_core::{BlockId, BlockSource, Height, RawBlock, SourceError, SourceTip};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::task::AbortOnDropHandle;
@@ -23,6 +23,8 @@ pub struct Prefetcher {
     daemon: Daemon,
     runtime: Handle,
     config: PrefetchConfig,
+    /// The tip, if the node was asked for it since the last start.
+    tip: Option<BlockId>,
     run: Option<Run>,
 }
 
@@ -38,13 +40,20 @@ impl Prefetcher {
     /// Makes a prefetcher whose tasks run on `runtime`.
     #[must_use]
     pub fn new(daemon: Daemon, runtime: Handle, config: PrefetchConfig) -> Self {
-        Self { daemon, runtime, config, run: None }
+        Self { daemon, runtime, config, tip: None, run: None }
+    }
+
+    /// Returns the hash of the block that is the whole range, if that is the tip that the node has just told.
+    pub(crate) fn known_hash(&mut self, from: Height, to: Height) -> Option<BlockHash> {
+        let tip = self.tip.take()?;
+        (from == to && to == tip.height).then_some(tip.hash)
     }
 }
 
 impl BlockSource for Prefetcher {
     fn tip(&mut self) -> Result<SourceTip, SourceError> {
         let info = self.runtime.block_on(self.daemon.blockchain_info())?;
+        self.tip = Some(info.tip);
         Ok(SourceTip { id: info.tip, syncing: info.initial_block_download })
     }
 
@@ -58,7 +67,8 @@ impl BlockSource for Prefetcher {
         let budget = Arc::new(Budget::new(self.config.queue_bytes));
         // No chain is 2^32 blocks long: the last height may be left out.
         let heights = from..to.saturating_add(1);
-        let work = fetch(self.daemon.clone(), heights, self.config, budget.clone(), sender);
+        let known = self.known_hash(from, to);
+        let work = fetch(self.daemon.clone(), heights, known, self.config, budget.clone(), sender);
         let task = AbortOnDropHandle::new(self.runtime.spawn(work));
         self.run = Some(Run { queue, budget, task });
     }

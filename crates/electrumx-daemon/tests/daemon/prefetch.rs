@@ -108,6 +108,41 @@ async fn a_block_that_is_gone_ends_the_range() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_hash_of_the_tip_is_asked_for_once() {
+    let whole = chain(8, 100, Arc::default());
+    let node = FakeNode::start(move |request| match request.body["method"].as_str() {
+        Some("getblockchaininfo") => request.answer(|_, _| {
+            Ok(json!({
+                "chain": "regtest", "blocks": 7, "headers": 7, "bestblockhash": format!("{:064x}", 7),
+                "initialblockdownload": false,
+            }))
+        }),
+        _ => whole(request),
+    })
+    .await;
+    let mut source = prefetcher(node.daemon(), PrefetchConfig::default());
+    let count = move || node.requests();
+    on_thread(move || {
+        // Which way a block comes, and how many requests that takes, turns out first.
+        source.start(6, 6);
+        assert_eq!(source.next_block().unwrap().unwrap().height, 6);
+        for (asks, fewer) in [(true, 0), (true, 1), (false, 0)] {
+            let before = count();
+            if asks {
+                assert_eq!(source.tip().unwrap().id.height, 7);
+            }
+            // Another block than the tip, or a tip of some time ago, is not the known one.
+            let height = 7 - u8::from(asks && fewer == 0);
+            source.start(height.into(), height.into());
+            assert_eq!(source.next_block().unwrap().unwrap().bytes[0], height);
+            assert_eq!(count() - before, 2 + usize::from(asks) - fewer, "{asks} {fewer}");
+            assert_eq!(source.next_block().unwrap(), None);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_processor_bounds_what_is_fetched() {
     const SIZE: usize = 50_000;
     for (bound, most) in [(10 * SIZE, 10), (SIZE / 2, 1)] {
