@@ -29,9 +29,9 @@ use crate::failure::backend;
 /// Most bytes of a value that fits in one overflow page of LMDB.
 pub(crate) const MAX_VALUE: usize = 4080;
 
-/// Most bytes of a value of which two fit in one page of LMDB beside their keys: nothing is looked up to get from the key to it,
-/// and half as much is passed over to find something in it.
-pub(crate) const HALF_PAGE: usize = 2000;
+/// Most bytes of a value of which four fit in one page of LMDB beside their keys: nothing is looked up to get from the key to it,
+/// little is passed over to find something in it, and LMDB, which looks for the key above, mostly finds it in the same page.
+pub(crate) const QUARTER_PAGE: usize = 980;
 
 /// Transactions in a row of `txids`.
 pub(crate) const TXIDS_A_ROW: usize = 127;

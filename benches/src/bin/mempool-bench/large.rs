@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use bitcoin::Block;
 use bitcoin::consensus::encode::deserialize;
 use electrumx_benches::{FakeNode, GeneratedChain, Shape, micros};
@@ -11,6 +12,7 @@ use electrumx_testkit::ServerProcess;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::Args;
@@ -22,11 +24,16 @@ const SUBSCRIPTIONS: usize = 10;
 /// Subscriptions that are set up by one session, as a wallet does it.
 const WALLET: usize = 20_000;
 
+/// Servers that a wallet subscribes at, each just started.
+const STARTS: usize = 3;
+
 /// A server beside a node in memory.
 pub(crate) struct Large {
     server: ServerProcess,
     node: FakeNode,
     pool: Vec<RawBlock>,
+    /// Transactions of the node's mempool.
+    count: usize,
     scripts: Vec<ScriptHash>,
     _db: TempDir,
 }
@@ -66,20 +73,22 @@ impl Large {
         env.extend(CROWDED);
         let mut server = ServerProcess::start(&args.server, &env)?;
         server.wait_ready(PATIENCE)?;
-        Ok(Self { server, node, pool, scripts, _db: db })
+        Ok(Self { server, node, pool, count: 0, scripts, _db: db })
     }
 
-    /// Measures the first load.
-    pub(crate) fn load(&mut self) -> anyhow::Result<()> {
+    /// Fills the mempool, and on request measures the first load.
+    pub(crate) fn load(&mut self, measure: bool) -> anyhow::Result<()> {
         // Without what indexing the chain left behind: a server that was started again.
-        self.server.terminate(PATIENCE)?;
-        self.server.restart()?;
-        self.server.wait_ready(PATIENCE)?;
+        self.restart()?;
         std::thread::sleep(Duration::from_secs(1));
         let (empty, before) = (anonymous(&self.server)?, cpu(&self.server)?);
-        let count = self.node.fill(std::mem::take(&mut self.pool))?;
+        self.count = self.node.fill(std::mem::take(&mut self.pool))?;
+        let count = self.count;
         wait_for_pool(&self.server, count)?;
         let done = Instant::now();
+        if !measure {
+            return Ok(());
+        }
         let took = self.node.listed().map_or(Duration::ZERO, |listed| done - listed);
         let cpu = cpu(&self.server)? - before;
         // What is free is given back every few seconds.
@@ -92,23 +101,45 @@ impl Large {
         Ok(())
     }
 
+    /// Starts the server anew: nothing is in its caches.
+    fn restart(&mut self) -> anyhow::Result<()> {
+        self.server.terminate(PATIENCE)?;
+        self.server.restart()?;
+        self.server.wait_ready(PATIENCE)
+    }
+
+    /// Measures a wallet's subscriptions.
+    pub(crate) fn wallet(&mut self, runtime: &Runtime) -> anyhow::Result<()> {
+        for _ in 0..STARTS {
+            self.restart()?;
+            wait_for_pool(&self.server, self.count)?;
+            std::thread::sleep(Duration::from_secs(1));
+            runtime.block_on(async {
+                let (first, used) = self.subscribe_wallet().await?;
+                let (again, _) = self.subscribe_wallet().await?;
+                println!(
+                    "{WALLET} subscriptions of one session, with histories: {first:.1?}, CPU {used:.1?}; \
+                     the same by another session: {again:.1?}"
+                );
+                anyhow::Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Has a new session subscribe to a wallet's scripts. Returns how long it took, and the server's CPU time.
+    async fn subscribe_wallet(&self) -> anyhow::Result<(Duration, Duration)> {
+        let scripts = self.scripts.get(..WALLET).context("the chain has too few scripts")?;
+        let mut session = Session::open(self.server.tcp_addr()).await?;
+        let (before, began) = (cpu(&self.server)?, Instant::now());
+        session.subscribe(scripts).await?;
+        Ok((began.elapsed(), cpu(&self.server)? - before))
+    }
+
     /// Measures sessions that have subscribed and wait.
     pub(crate) async fn sessions(&self, count: usize) -> anyhow::Result<()> {
         let addr = self.server.tcp_addr();
-        let mut wallet = Session::open(addr).await?;
-        let scripts: Vec<ScriptHash> = self.scripts.iter().copied().take(WALLET).collect();
-        anyhow::ensure!(scripts.len() == WALLET, "the chain has too few scripts");
-        let (cpu_before, began) = (cpu(&self.server)?, Instant::now());
-        wallet.subscribe(&scripts).await?;
-        let took = began.elapsed();
-        let used = cpu(&self.server)? - cpu_before;
-        println!(
-            "{WALLET} subscriptions of one session, with histories: {took:.3?}, CPU {used:.3?}"
-        );
-        let began = Instant::now();
-        Session::open(addr).await?.subscribe(&scripts).await?;
-        println!("the same by another session: {:.3?}", began.elapsed());
-        drop(wallet);
+        self.subscribe_wallet().await?;
         tokio::time::sleep(Duration::from_secs(20)).await;
 
         let before = anonymous(&self.server)?;

@@ -37,6 +37,8 @@ struct Args {
 enum Part {
     /// The first load of a large mempool, and what it takes.
     Load,
+    /// A wallet's subscriptions, of a server just started and of one that knows its scripts.
+    Wallet,
     /// Idle sessions and their subscriptions.
     Sessions,
     /// From the node to a client, with a real node.
@@ -49,9 +51,12 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let is_wanted = |part| args.only.is_empty() || args.only.contains(&part);
     let runtime = tokio::runtime::Runtime::new()?;
-    if is_wanted(Part::Load) || is_wanted(Part::Sessions) {
+    if [Part::Load, Part::Wallet, Part::Sessions].into_iter().any(is_wanted) {
         let mut large = large::Large::start(&args)?;
-        large.load()?;
+        large.load(is_wanted(Part::Load))?;
+        if is_wanted(Part::Wallet) {
+            large.wallet(&runtime)?;
+        }
         if is_wanted(Part::Sessions) {
             runtime.block_on(large.sessions(args.sessions))?;
         }

@@ -18,7 +18,7 @@ use electrumx_core::{HashX, OutputNum, OutputState, TxNum};
 
 use super::amount::{push_amount, skip_amount, take_amount};
 use crate::codec::{self, Key, push_varint, script_key, skip_varint, take, take_varint};
-use crate::tables::HALF_PAGE;
+use crate::tables::QUARTER_PAGE;
 
 const OTHER_SCRIPT: u8 = 0x80;
 const UNSPENT: u8 = 0x40;
@@ -100,7 +100,7 @@ pub(crate) struct PageWriter {
 impl PageWriter {
     pub(crate) fn new(widths: Widths) -> Self {
         let output = OutputNum { tx_num: TxNum(0), vout: 0 };
-        let page = Vec::with_capacity(HALF_PAGE + 64);
+        let page = Vec::with_capacity(QUARTER_PAGE + 64);
         Self { widths, page, key: codec::tx_key(0), hash: 0, output }
     }
 
@@ -109,7 +109,7 @@ impl PageWriter {
     pub(crate) fn push(&mut self, entry: &ScriptEntry, full: impl FnOnce(&Key, &[u8])) {
         let hash = number(&entry.hashx);
         let before = self.page.len();
-        let fits = before > 0 && self.encode(entry, hash) && self.page.len() <= HALF_PAGE;
+        let fits = before > 0 && self.encode(entry, hash) && self.page.len() <= QUARTER_PAGE;
         if !fits {
             if before > 0 {
                 full(&self.key, &self.page[..before]);
@@ -386,7 +386,7 @@ mod tests {
     });
                 let mut found = Vec::new();
                 for (key, page) in &pages {
-                    prop_assert!(page.len() <= HALF_PAGE);
+                    prop_assert!(page.len() <= QUARTER_PAGE);
                     let all = || PageReader::new(key, page).unwrap();
                     let (mut reader, mut in_page) = (all(), Vec::new());
                     while reader.has_more() {

@@ -12,7 +12,7 @@ use electrumx_core::{HashX, OutputNum, OutputRow, TxNum};
 
 use super::amount::{push_amount, take_amount};
 use crate::codec::{self, Key, output_key, push_varint, take, take_varint};
-use crate::tables::HALF_PAGE;
+use crate::tables::QUARTER_PAGE;
 
 /// Packs outputs into pages.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct UtxoWriter {
 
 impl UtxoWriter {
     pub(crate) fn new() -> Self {
-        Self { page: Vec::with_capacity(HALF_PAGE + 64), key: codec::tx_key(0), last: 0 }
+        Self { page: Vec::with_capacity(QUARTER_PAGE + 64), key: codec::tx_key(0), last: 0 }
     }
 
     /// Adds an output, which must be above the last one. Hands over the page that is full, if one is.
@@ -40,7 +40,7 @@ impl UtxoWriter {
             push_varint(&mut self.page, output.vout.into());
             self.push_row(row);
         }
-        if before == 0 || self.page.len() > HALF_PAGE {
+        if before == 0 || self.page.len() > QUARTER_PAGE {
             if before > 0 {
                 full(&self.key, &self.page[..before]);
             }
@@ -132,7 +132,7 @@ mod tests {
     });
                 let mut found = Vec::new();
                 for (key, page) in &pages {
-                    prop_assert!(page.len() <= HALF_PAGE);
+                    prop_assert!(page.len() <= QUARTER_PAGE);
                     let mut reader = UtxoReader::new(key, page).unwrap();
                     while reader.has_more() {
                         found.push(reader.next().unwrap());
