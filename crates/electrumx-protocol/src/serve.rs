@@ -79,8 +79,8 @@ struct Connection<N: Node, S> {
     session: Session<N>,
 }
 
-/// What ends a session however little happens in it. Waited for all the time: to begin anew at each message would cost more than
-/// to answer it.
+/// What ends a session however little happens in it. It is waited for from the beginning to the end: to begin anew after each message
+/// would take the locks of the timers and of the token each time.
 struct Ends<'a, 't> {
     cancelled: Pin<&'a mut WaitForCancellationFuture<'t>>,
     /// Goes off when the session is idle, or earlier.
