@@ -102,6 +102,13 @@ impl<T: PartialEq> Posted<T> {
 }
 
 impl Member {
+    /// Makes a session that nobody serves.
+    #[cfg(test)]
+    pub(crate) fn unserved() -> Arc<Self> {
+        let peer = PeerInfo { addr: None, transport: crate::peer::Transport::Memory };
+        Hub::new(None).join(peer, &CancellationToken::new())
+    }
+
     /// Ends the session.
     pub(crate) fn close(&self, reason: CloseReason) {
         let _ = self.reason.set(reason);

@@ -63,18 +63,12 @@ impl Drop for Posting {
 
 #[cfg(test)]
 mod tests {
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
-    use crate::hub::Hub;
-    use crate::peer::{PeerInfo, Transport};
     use crate::reader::Stamp;
 
     #[test]
     fn what_is_held_is_seen_when_it_is_let_go_and_not_before() {
-        let hub = Hub::new(None);
-        let peer = PeerInfo { addr: None, transport: Transport::Memory };
-        let member = hub.join(peer, &CancellationToken::new());
+        let member = Member::unserved();
         let hashx = HashX::from_bytes([7; 12]);
         let status: PostedStatus = Posted { stamp: Stamp::default(), state: None };
         let taken = || member.take_posted().map_or(0, |posts| posts.scripts.len());

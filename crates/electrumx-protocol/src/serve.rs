@@ -103,14 +103,6 @@ impl Ends<'_, '_> {
     }
 }
 
-/// Why there is no more work.
-enum Rest {
-    /// All is answered and told.
-    Done,
-    /// Too much is unsent.
-    Full,
-}
-
 impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
     async fn run(&mut self, mut ends: Ends<'_, '_>) -> CloseReason {
         loop {
@@ -122,9 +114,10 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
 
     /// Works, sends and, if nothing else can be done, waits.
     async fn step(&mut self, ends: &mut Ends<'_, '_>) -> Result<(), CloseReason> {
-        let rest = self.work().await?;
+        self.work().await?;
+        let was_full = self.outlet.len() >= self.max_unsent;
         self.send_at_once().await?;
-        if matches!(rest, Rest::Full) && self.outlet.len() < self.max_unsent {
+        if was_full && self.outlet.len() < self.max_unsent {
             return Ok(());
         }
         self.wait(ends).await
@@ -132,8 +125,8 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
 
     /// Answers what came and tells what is to be told, until there is nothing left or too much
     /// unsent.
-    async fn work(&mut self) -> Result<Rest, CloseReason> {
-        let (mut answer, mut was_asked, mut rest) = (Vec::new(), false, Rest::Full);
+    async fn work(&mut self) -> Result<(), CloseReason> {
+        let (mut answer, mut was_asked) = (Vec::new(), false);
         while self.outlet.len() < self.max_unsent {
             let line = self.lines.next();
             let stats = &self.member.stats;
@@ -148,10 +141,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
             stats.sent_count.add(told);
             let line = match line {
                 Ok(Some(line)) => line,
-                Ok(None) => {
-                    rest = Rest::Done;
-                    break;
-                }
+                Ok(None) => break,
                 Err(TooLong) => {
                     let error = RpcError::InvalidRequest("request too long".into());
                     self.session.refuse(error, NULL_ID, &mut answer);
@@ -181,7 +171,7 @@ impl<N: Node, S: AsyncRead + AsyncWrite + Unpin> Connection<N, S> {
         if was_asked {
             self.idle_at = Instant::now() + self.session_timeout;
         }
-        Ok(rest)
+        Ok(())
     }
 
     /// Sends what the client takes without being waited for.

@@ -68,18 +68,14 @@ pub(super) fn end<N: Node, T: Table>(
 mod tests {
     use electrumx_core::HashX;
     use rustc_hash::FxHashMap;
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::hub::Hub;
-    use crate::peer::{PeerInfo, Transport};
+    use crate::hub::Member;
     use crate::subscribers::Members;
 
     #[test]
     fn nothing_is_left_of_a_new_subscription_that_comes_to_nothing() {
-        let hub = Hub::new(None);
-        let peer = PeerInfo { addr: None, transport: Transport::Memory };
-        let member = hub.join(peer, &CancellationToken::new());
+        let member = Member::unserved();
         let subscribers = Subscribers::<FxHashMap<HashX, Members>>::default();
         let key = HashX::from_bytes([7; 12]);
         let begun = |is_pending| {
